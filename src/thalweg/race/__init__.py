@@ -1,0 +1,1 @@
+"""Methods, tuning, trials, the run store, statistics and the report."""

@@ -1,0 +1,1 @@
+"""The rule language, the gallery, and what is derived from a rule."""
