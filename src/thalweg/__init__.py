@@ -2,4 +2,8 @@
 
 from importlib.metadata import version
 
+from thalweg.rules import Rule
+
+__all__ = ["Rule"]
+
 __version__ = version("thalweg")

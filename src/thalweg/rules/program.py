@@ -1,0 +1,159 @@
+"""A rule as a graph: expressions, the equations that assign them, and the kind of every value.
+
+Everything derived from a rule (the steps, LaTeX, the canonical form) is a walk over a `Program`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from thalweg.rules.operators import ATOM, NEGATIVE, OPERATORS, SIGN, Form, Operator
+
+
+class Kind(IntEnum):
+    """What a value depends on. What is computed from several values has the largest of their kinds."""
+
+    SCALAR = 0  # no tensor: one float for a whole bucket of parameters
+    TENSOR = 1  # a reduction and what follows from it: one value a parameter tensor
+    WEIGHT = 2  # one value a weight
+
+    def __str__(self) -> str:
+        return {Kind.SCALAR: "scalar", Kind.TENSOR: "per-tensor", Kind.WEIGHT: "per-weight"}[self]
+
+
+@dataclass(frozen=True)
+class Number:
+    value: float
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a name holds when its equation is reached: the value last assigned, or that from before the step."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Apply:
+    """An operator and its arguments; `line` and `column` (from 1) place it in the text, for errors."""
+
+    operator: Operator
+    arguments: tuple[Node, ...]
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
+
+
+Node = Number | Read | Apply
+Kinds = Mapping[str, Kind]
+
+
+def apply(name: str, *arguments: Node) -> Apply:
+    """`apply("+", a, b)` is the node a + b."""
+    return Apply(OPERATORS[name], arguments)
+
+
+def kind_of(node: Node, kinds: Kinds) -> Kind:
+    """The kind of a value, given those of the names it reads."""
+    if isinstance(node, Number):
+        return Kind.SCALAR
+    if isinstance(node, Read):
+        return kinds[node.name]
+    if node.operator.reduces:
+        return Kind.TENSOR
+    if node.operator.draws:
+        return Kind.WEIGHT
+    return max(kind_of(argument, kinds) for argument in node.arguments)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it, parents first."""
+    yield node
+    if isinstance(node, Apply):
+        for argument in node.arguments:
+            yield from walk(argument)
+
+
+def names_read(node: Node) -> set[str]:
+    return {part.name for part in walk(node) if isinstance(part, Read)}
+
+
+def write(node: Node, form_of: Callable[[Apply], Form], leaf: Callable[[Number | Read], str]) -> str:
+    """Prints an expression with the brackets that its forms need and no others."""
+
+    def written(node: Node) -> tuple[str, int]:
+        if not isinstance(node, Apply):
+            negative = isinstance(node, Number) and str(node.value).startswith("-")
+            return leaf(node), SIGN if negative else ATOM
+        form = form_of(node)
+        texts = []
+        for argument, need in zip(node.arguments, form.needs, strict=True):
+            text, binds = written(argument)
+            texts.append(text if binds >= need else f"({text})")
+        return form.template.format(*texts), form.binds
+
+    return written(node)[0]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """`name = value`, done only under the driver's flag `when` ("": always)."""
+
+    name: str
+    value: Node
+    when: str = ""
+
+
+# The driver's flags: which of its own equations come before the rule's.
+MAXIMIZE, COUPLED, DECOUPLED = "maximize", "coupled", "decoupled"
+
+_W, _G, _DECAY = Read("w"), Read("g"), Read("weight_decay")
+DRIVER_EQUATIONS = (
+    Equation("g", Apply(NEGATIVE, (_G,)), MAXIMIZE),
+    Equation("g", apply("+", _G, apply("*", _DECAY, _W)), COUPLED),
+    Equation("w", apply("*", _W, apply("-", Number(1.0), apply("*", Read("lr"), _DECAY))), DECOUPLED),
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The equations of one step in order, and the kinds of the names that have a value before it."""
+
+    equations: tuple[Equation, ...]
+    states: tuple[str, ...]
+    kinds: Kinds
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What a step changes: the weight, then the states."""
+        return ("w", *self.states)
+
+    def specialised(self, flags: Collection[str]) -> Program:
+        """The program under fixed flags: what they leave out is gone, what they ask for is unconditional."""
+        kept = [replace(equation, when="") for equation in self.equations if equation.when in ("", *flags)]
+        return replace(self, equations=tuple(kept))
+
+    def with_kinds(self) -> Iterator[tuple[Equation, dict[str, Kind]]]:
+        """Each equation with the kinds of all names as it is reached. A state keeps its kind when it is assigned."""
+        kinds = dict(self.kinds)
+        for equation in self.equations:
+            yield equation, kinds
+            kinds[equation.name] = self.assigned_kind(equation, kinds)
+
+    def assigned_kind(self, equation: Equation, kinds: Kinds) -> Kind:
+        return max(kind_of(equation.value, kinds), self.kinds.get(equation.name, Kind.SCALAR))
+
+
+def state_kinds(equations: Iterable[Equation], given: Kinds) -> dict[str, Kind]:
+    """The smallest kinds of the states that hold from step to step: `given` has those that they begin with."""
+    program = Program(tuple(equations), (), dict(given))
+    while True:
+        after = dict(program.kinds)
+        for equation, kinds in program.with_kinds():
+            if equation.name in after:
+                after[equation.name] = max(after[equation.name], kind_of(equation.value, kinds))
+        if after == program.kinds:
+            return after
+        program = replace(program, kinds=after)
+
