@@ -68,11 +68,8 @@ def _methods(text: str) -> "list[Method]":
     from thalweg.race import method_named, with_ablations
     from thalweg.rules.gallery import GALLERY
 
-    names = _names("--methods", text, GALLERY)
-    added = [name for name in with_ablations(names) if name not in names]
-    if added:
-        messages.print(f"Plain forms that join: {', '.join(map(_shown, added))}", highlight=False)
-    return [method_named(name) for name in with_ablations(names)]
+    allowed = [name for name, entry in GALLERY.items() if not entry.reference]
+    return [method_named(name) for name in with_ablations(_names("--methods", text, allowed))]
 
 
 def _tasks(text: str, epochs: int | None) -> "list[Task]":
@@ -94,7 +91,8 @@ def _run(
     trials = len(tasks) * len(methods) * protocol.trials_per_cell
     messages.print(
         f"{len(methods)} methods x {len(tasks)} tasks x ({draws} settings x {protocol.tuning_splits} tuning splits"
-        f" + {seeds} seeds) = {trials} trials, on {workers} {'process' if workers == 1 else 'processes'}",
+        f" + {seeds} seeds) = {trials} trials, on {workers} {'process' if workers == 1 else 'processes'}\n"
+        f"Methods: {', '.join(_shown(method.name) for method in methods)}",
         highlight=False,
     )
     kept = f"finished trials are kept in {store}, and the same command goes on from there"

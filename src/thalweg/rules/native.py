@@ -87,7 +87,7 @@ class Kernel:
 def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
     """Compiles the step of a rule under the driver's flags for "float32" or "float64". Takes 0.2 to 1 s."""
     lowered = lower(rule.program, flags)
-    columns = ("w", "g", *(state for state in rule.states if rule.program.kinds[state] > Kind.SCALAR))
+    columns = ("w", "g", *rule.program.tensor_states)
     printer = _Printer(lowered, columns)
     passes = [printer.reducing_pass(level) for level in range(max(lowered.levels.values(), default=-1) + 1)]
     update, finish = printer.update(rule.program.outputs), printer.finish(rule.program.outputs)
@@ -110,9 +110,8 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
 
 
 def _scalar_source(rule: Rule, lowered: Lowered) -> str:
-    states = [state for state in rule.states if rule.program.kinds[state] == Kind.SCALAR]
-    after = [lowered.final[state] for state in states]
-    arguments = ", ".join(["t", *scalar_names(rule), *states])
+    after = [lowered.final[state] for state in rule.program.scalar_states]
+    arguments = ", ".join(["t", *scalar_names(rule), *rule.program.scalar_states])
     lines = [f"def scalars({arguments}):"]
     for equation in lowered.needed([*lowered.scalars, *after]):
         lines.append(f"    {equation.name} = {torch_text(equation.value, lowered.kinds)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cached_property
 
 from thalweg.rules.operators import ATOM, NEGATIVE, OPERATORS, SIGN, Form, Operator
 
@@ -128,6 +129,21 @@ class Program:
     def outputs(self) -> tuple[str, ...]:
         """What a step changes: the weight, then the states."""
         return ("w", *self.states)
+
+    @cached_property
+    def tensor_states(self) -> tuple[str, ...]:
+        """The states that are tensors, per-tensor or per-weight."""
+        return tuple(state for state in self.states if self.kinds[state] > Kind.SCALAR)
+
+    @cached_property
+    def scalar_states(self) -> tuple[str, ...]:
+        return tuple(state for state in self.states if self.kinds[state] == Kind.SCALAR)
+
+    @cached_property
+    def elementwise(self) -> bool:
+        """Whether a weight's step depends on that weight alone, so that a tensor may be stepped in pieces."""
+        parts = (part for equation in self.equations for part in walk(equation.value))
+        return not any(isinstance(part, Apply) and part.operator.reduces for part in parts)
 
     def specialised(self, flags: Collection[str]) -> Program:
         """The program under fixed flags: what they leave out is gone, what they ask for is unconditional."""
