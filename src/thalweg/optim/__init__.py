@@ -1,5 +1,46 @@
-"""Rules as `torch.optim.Optimizer`s."""
+"""Rules as `torch.optim.Optimizer`s: `RuleOptimizer` for any, and a class for each that has a published name."""
 
-from thalweg.optim.optimizer import RuleOptimizer
+from thalweg.optim.named import (
+    ADES,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    EMAMomentum,
+    Gravity,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    Sign,
+    Signum,
+    Yogi,
+)
+from thalweg.optim.optimizer import Plan, RuleOptimizer
 
-__all__ = ["RuleOptimizer"]
+__all__ = [
+    "ADES",
+    "SGD",
+    "AdaBelief",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "EMAMomentum",
+    "Gravity",
+    "Lion",
+    "NAdam",
+    "Plan",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "RuleOptimizer",
+    "Sign",
+    "Signum",
+    "Yogi",
+]

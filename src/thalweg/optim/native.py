@@ -5,6 +5,7 @@ The addresses are only as good as the checks made before: `steps.unfit_for_nativ
 
 from __future__ import annotations
 
+import itertools
 import operator
 import os
 import threading
@@ -108,7 +109,7 @@ def _run(loop: Callable[[int, int], None], slices: np.ndarray, total: int) -> No
         return
     done = np.cumsum(slices[:, 2])
     cuts = [0, *np.searchsorted(done, total * np.arange(1, threads) / threads), len(slices)]
-    ranges = [(int(a), int(b)) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    ranges = [(int(a), int(b)) for a, b in itertools.pairwise(cuts) if a < b]
     others = [_pool.submit(loop, *part) for part in ranges[1:]]
     loop(*ranges[0])
     for other in others:

@@ -117,9 +117,7 @@ def _bound(rule: Rule, settings: Settings) -> Callable[..., tuple[Any, ...]]:
     step = plain.step(rule)
 
     def bound(w: torch.Tensor, g: torch.Tensor, states: dict[str, Any]) -> tuple[Any, ...]:
-        return step(
-            w, g, **states, t=settings.t, **settings.scalars, maximize=settings.maximize, decay=settings.decay
-        )
+        return step(w, g, **states, t=settings.t, **settings.scalars, maximize=settings.maximize, decay=settings.decay)
 
     return bound
 

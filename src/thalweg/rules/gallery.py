@@ -155,11 +155,14 @@ _MOMENTS = """
 _SQUARES = "v = alpha*v + (1 - alpha)*square(g)\n"
 _CENTERED = "a = alpha*a + (1 - alpha)*g\n u = g/(sqrt(v - square(a)) + eps)\n"
 
-_ADAM = _MOMENTS + """
+_ADAM = (
+    _MOMENTS
+    + """
     m_hat = m/(1 - beta1**t)
     v_hat = v/(1 - beta2**t)
     w = w - lr*m_hat/(sqrt(v_hat) + eps)
 """
+)
 _GRAVITY_MOMENTUM = """
     k = (beta*t + 1)/(t + 2)
     v = k*v + (1 - k)*z

@@ -78,7 +78,7 @@ class Source:
         while position < len(text):
             match = _TOKEN.match(text, position)
             if match is None:
-                self.refuse(line, position + 1, f"found {ascii(text[position])}")
+                self.refuse(line, position + 1, f"found {text[position]!a}")
             kind, column = str(match.lastgroup), position + 1
             self._check_word(line, column, kind, match[0], text[match.end() : match.end() + 1])
             if kind in ("number", "name", "sign"):
@@ -102,7 +102,7 @@ class Source:
         """Bounds nesting before `ast.parse`, whose own recursion ends in an error without a place."""
         depth, minuses, powers = 0, 0, [0]
         for previous, token in zip([None, *tokens], tokens, strict=False):
-            unary = token.text == "-" and (previous is None or previous.kind == "sign" and previous.text != ")")
+            unary = token.text == "-" and (previous is None or (previous.kind == "sign" and previous.text != ")"))
             minuses = minuses + 1 if unary else 0
             if token.text == "(":
                 depth += 1

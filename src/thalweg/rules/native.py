@@ -115,7 +115,9 @@ def _scalar_source(rule: Rule, lowered: Lowered) -> str:
     lines = [f"def scalars({arguments}):"]
     for equation in lowered.needed([*lowered.scalars, *after]):
         lines.append(f"    {equation.name} = {torch_text(equation.value, lowered.kinds)}")
-    lines.append(f"    return ({''.join(f'{name}, ' for name in lowered.scalars)}), ({''.join(f'{n}, ' for n in after)})")
+    lines.append(
+        f"    return ({''.join(f'{name}, ' for name in lowered.scalars)}), ({''.join(f'{n}, ' for n in after)})"
+    )
     return "\n".join(lines) + "\n"
 
 

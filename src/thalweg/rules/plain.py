@@ -12,7 +12,18 @@ import torch
 from thalweg.rules.arithmetic import NAMES
 from thalweg.rules.operators import Form
 from thalweg.rules.program import (
-    COUPLED, DECOUPLED, MAXIMIZE, Apply, Equation, Kind, Kinds, Node, Number, Read, kind_of, write,
+    COUPLED,
+    DECOUPLED,
+    MAXIMIZE,
+    Apply,
+    Equation,
+    Kind,
+    Kinds,
+    Node,
+    Number,
+    Read,
+    kind_of,
+    write,
 )  # fmt: skip
 from thalweg.rules.rule import Rule
 

@@ -172,4 +172,3 @@ def state_kinds(equations: Iterable[Equation], given: Kinds) -> dict[str, Kind]:
         if after == program.kinds:
             return after
         program = replace(program, kinds=after)
-
