@@ -135,10 +135,10 @@ class RMSprop(RuleOptimizer):
         **options: Unpack[Options],
     ) -> None:
         name = "rmsprop" + "_centered" * centered + "_momentum" * (momentum != 0)
-        extra = {"momentum": momentum} if momentum != 0 else {}
-        super().__init__(
-            params, _rule(name), lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, **extra, **options
-        )
+        given = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        if momentum != 0:
+            given["momentum"] = momentum
+        super().__init__(params, _rule(name), **options, **given)
 
 
 @_of("adam", "amsgrad")

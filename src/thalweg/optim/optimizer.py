@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
 
-import numpy as np
 import torch
 from torch.optim.optimizer import ParamsT
 
@@ -17,6 +16,7 @@ from thalweg.optim import native, steps
 from thalweg.optim.native import Table
 from thalweg.optim.steps import Member, Settings
 from thalweg.rules import Rule, plain
+from thalweg.rules.arithmetic import _draw_seed, _stream
 from thalweg.rules.program import Kind
 from thalweg.rules.rule import DECAYS, checked_value
 
@@ -115,7 +115,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         self.rule = rule
         self._backend = backend
         self._tables: dict[int, Table] = {}  # by group: the last step's, where one bucket took the native step whole
-        self._seed = 0 if generator is None else _draw_seed(generator)
+        self._seed = _draw_seed(generator)
         defaults = {
             **rule.hyperparameters,
             **hyperparameters,
@@ -146,9 +146,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _join(self, p: torch.Tensor, group: dict[str, Any], index: int) -> None:
         """Makes the states of a parameter, evaluating what the rule says that they begin with."""
-        generator = torch.Generator().manual_seed(_stream(self._seed, index))
         like = _state_like(p)
-        values = plain.initial(self.rule)(like, generator, **self.rule.scalars(group))
+        values = plain.initial(self.rule)(like, _stream(self._seed, index), **self.rule.scalars(group))
         self.state[p]["step"] = 0
         for name, value in zip(self.rule.states, values, strict=True):
             kind = self.rule.program.kinds[name]
@@ -162,7 +161,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     # The step
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every parameter that has a gradient; returns what `closure`, called with gradients on, returns.
 
         Raises RuntimeError on a sparse gradient, and where a backend was asked for that a parameter is not fit for.
@@ -284,9 +283,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             if state is None:
                 continue
             if set(state) != expected:
-                raise ValueError(
-                    f"the state dict holds {', '.join(sorted(state))}; {self.rule.name} needs {', '.join(sorted(expected))}"
-                )
+                found, needed = ", ".join(sorted(state)), ", ".join(sorted(expected))
+                raise ValueError(f"the state dict holds {found}; {self.rule.name} needs {needed}")
             for name in self.rule.states:
                 kind, value = self.rule.program.kinds[name], state[name]
                 shape = _state_like(p).shape if kind == Kind.WEIGHT else torch.Size([])
@@ -315,15 +313,6 @@ def _state_like(p: torch.Tensor) -> torch.Tensor:
     """Zeros laid out as the states of a parameter are."""
     real = torch.view_as_real(p.detach()) if p.is_complex() else p.detach()
     return torch.zeros_like(real, dtype=steps.compute_dtype(real.dtype), memory_format=torch.preserve_format)
-
-
-def _draw_seed(generator: torch.Generator) -> int:
-    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
-
-
-def _stream(seed: int, index: int) -> int:
-    """The seed of one parameter's own stream: the same whichever rank draws it and in whatever order."""
-    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0])
 
 
 def _check_group(rule: Rule, group: Mapping[str, Any]) -> None:

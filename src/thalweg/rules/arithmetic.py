@@ -5,6 +5,7 @@ On floats nothing raises and nothing turns complex: a division by zero is inf or
 overflow is inf.
 """
 
+import hashlib
 import math
 from collections.abc import Callable
 from typing import Any
@@ -96,6 +97,19 @@ def _mean(x: torch.Tensor) -> torch.Tensor:
     return x.mean() if x.numel() else x.new_zeros(())
 
 
+def _draw_seed(generator: torch.Generator | None) -> int:
+    """A seed drawn from a generator; 0 without one."""
+    if generator is None:
+        return 0
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
+def _stream(seed: int, index: int) -> torch.Generator:
+    """The stream of one parameter: the same on whichever rank, and in whatever order, parameters draw."""
+    digest = hashlib.sha256(f"{seed} {index}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little"))
+
+
 def _normal(mean: float, std: float, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Independent normal draws in the shape of `like`, made where the generator lives and then moved.
 
@@ -109,6 +123,6 @@ NAMES: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         _div, _pow, _sign, _sqrt, _square, _exp, _log, _minimum, _maximum, _where,
-        _safe_div, _lift, _spread, _max_abs, _norm, _mean, _normal,
+        _safe_div, _lift, _spread, _max_abs, _norm, _mean, _draw_seed, _stream, _normal,
     )
 }  # fmt: skip

@@ -115,9 +115,9 @@ RIEDMILLER = Source(
 )  # fmt: skip
 ZHUANG = Source(
     "zhuang2020adabelief",
-    "Zhuang, Juntang and Tang, Tommy and Ding, Yifan and Tatikonda, Sekhar and Dvornek, Nicha and Papademetris, Xenophon "
-    "and Duncan, James S.", "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", 2020,
-    "NeurIPS", "https://arxiv.org/abs/2010.07468",
+    "Zhuang, Juntang and Tang, Tommy and Ding, Yifan and Tatikonda, Sekhar and Dvornek, Nicha and Papademetris, "
+    "Xenophon and Duncan, James S.",
+    "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", 2020, "NeurIPS", "https://arxiv.org/abs/2010.07468",
 )  # fmt: skip
 ZAHEER = Source(
     "zaheer2018adaptive",

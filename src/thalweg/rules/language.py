@@ -161,7 +161,7 @@ class Expressions:
         if type(tree.value) not in (int, float):
             self.refuse(tree, f"found {tree.value!r}")
         try:
-            value = float(tree.value)
+            value = float(tree.value)  # type: ignore[arg-type]
         except OverflowError:
             value = math.inf
         return Number(value)

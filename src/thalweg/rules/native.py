@@ -22,7 +22,7 @@ from thalweg.rules.program import Apply, Equation, Kind, Node, Number, Read, wri
 from thalweg.rules.rule import Rule
 
 # No fastmath: a step rounds as torch's does. numpy's error model: a division by zero is inf, and loops vectorize.
-_OPTIONS = {"nogil": True, "error_model": "numpy"}
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy"}
 # Addresses, slices (parameter, first byte, length), scalars, partial results a slice, results a parameter, from, to.
 _SIGNATURE = types.void(int64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], int64, int64)
 _ARGUMENTS = "_addresses, _slices, _scalars, _partials, _results, _first, _last"
@@ -115,9 +115,8 @@ def _scalar_source(rule: Rule, lowered: Lowered) -> str:
     lines = [f"def scalars({arguments}):"]
     for equation in lowered.needed([*lowered.scalars, *after]):
         lines.append(f"    {equation.name} = {torch_text(equation.value, lowered.kinds)}")
-    lines.append(
-        f"    return ({''.join(f'{name}, ' for name in lowered.scalars)}), ({''.join(f'{n}, ' for n in after)})"
-    )
+    values, states = (f"({''.join(f'{name}, ' for name in names)})" for names in (lowered.scalars, after))
+    lines.append(f"    return {values}, {states}")
     return "\n".join(lines) + "\n"
 
 
@@ -236,6 +235,8 @@ def _text(node: Node) -> str:
 @lru_cache(maxsize=2)
 def _runtime(dtype: str) -> dict[str, Any]:
     """What the generated loops call, for weights of one dtype."""
+    T: Any
+    bits: Any
     T, bits = (float32, int32) if dtype == "float32" else (float64, int64)
     pointer_type = types.CPointer(T)
 
@@ -266,7 +267,7 @@ def _runtime(dtype: str) -> dict[str, Any]:
 
     @njit(**_OPTIONS)
     def _magnitude(x):  # type: ignore[no-untyped-def]
-        return _as_bits(x) & magnitude_mask
+        return _as_bits(x) & magnitude_mask  # type: ignore[call-arg]
 
     @njit(**_OPTIONS)
     def _sign(x):  # type: ignore[no-untyped-def]

@@ -24,7 +24,7 @@ from thalweg.rules.program import (
     Read,
     kind_of,
     write,
-)  # fmt: skip
+)
 from thalweg.rules.rule import Rule
 
 _CONDITION = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Hyperparameter = float | tuple[float, ...]
 
+_NAME = re.compile(r"[A-Za-z0-9_. -]{1,60}")
 DECAYS = ("coupled", "decoupled")
 
 
@@ -70,8 +72,10 @@ class Rule:
         decay: str = "coupled",
         **hyperparameters: Any,
     ) -> None:
-        if not isinstance(name, str) or not isinstance(text, str):
-            raise TypeError(f"name and text must be strings, got {name!r} and {type(text).__name__}")
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a string of equations, got {text!r}")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"name must be 1 to 60 letters, digits, spaces, _ . or -, got {name!r}")
         if first_step not in (0, 1):
             raise ValueError(f"first_step must be 0 or 1, got {first_step!r}")
         if decay not in DECAYS:
@@ -218,11 +222,13 @@ class Rule:
         return f"$$\n{self.latex()}\n$$"
 
     def response(self, gradients: Any, *, steps: int = 1, reduction: float = 1.0) -> torch.Tensor:
-        """The step that a weight at 0 takes last when its gradient is held for `steps` steps, for each gradient.
+        """How far against its gradient a weight moves in the first step, for each of many gradients; with `steps`, in
+        the last of so many with the gradient held.
 
-        `gradients`: 1-d, float64. Every reduction over the tensor is held at `reduction`, so that each point of the
-        curve stands for a weight in a tensor whose largest gradient, norm or mean is that. States begin at 0 where
-        their initial value is random. Gravity (2021), figures 3 to 5, draw this for `m = 1 / reduction`.
+        `gradients`: 1-d, taken as float64; the result has their shape. Weights begin at 0, and states whose initial
+        value is random begin at its mean. Every reduction over the tensor is held at `reduction`, so that a point of
+        the curve stands for a weight in a tensor whose largest gradient, norm or mean is that: Gravity (2021), figures
+        3 to 5, draw this for m = 1 / reduction.
         """
         from thalweg.rules import response
 
@@ -234,21 +240,22 @@ class Rule:
 
         return response.plot(self, Path(path), reduction)
 
-    def canonical(self) -> Rule:
-        """The same rule in canonical form: dead equations gone, constants folded, operands and names in a fixed order.
+    def canonical(self) -> str:
+        """The rule in canonical form: dead equations gone, constants folded, operands and names in a fixed order.
 
-        Rules that differ in names, in the order of sums and products or in dead code alone have equal canonical texts.
-        The hyperparameters stand in it as numbers, at their defaults.
+        Rules that differ in names, in the order of sums and products or in dead code alone have equal canonical forms.
+        The hyperparameters stand in it as numbers, at their defaults. It is a text in the language, except that it may
+        be longer than one may be.
         """
         from thalweg.rules import canonical
 
         return canonical.canonical(self)
 
-    def behaviour(self) -> str:
-        """A hash of what the rule does: its steps on fixed gradients, to five digits, as 16 hexadecimal digits."""
-        from thalweg.rules import canonical
+    def behaviour(self, seed: int = 0) -> str:
+        """A hash of what the rule does: its steps on gradients drawn from `seed`, to five digits, as 16 hex digits."""
+        from thalweg.rules import behaviour
 
-        return canonical.behaviour(self)
+        return behaviour.behaviour(self, seed)
 
 
 def _rule_from_definition(definition: dict[str, Any]) -> Rule:
