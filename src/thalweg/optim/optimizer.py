@@ -175,8 +175,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
-        parameters = [p for p in group["params"] if p.grad is not None]
-        grads = [p.grad for p in parameters]
+        both = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
+        parameters, grads = [p for p, _ in both], [grad for _, grad in both]
         table = self._tables.get(id(group))
         if table is not None and table.follows(self.rule, parameters, grads):
             self._step_bucket(group, table.states, partial(table.step, self.rule))
@@ -209,9 +209,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         t = float(clock + self.rule.first_step)
         settings = Settings(self.rule.scalars(group), group["maximize"], group["decay"], t, scalar_states)
         after = step(settings)
+        moved = {"step": clock + 1, **dict(zip(names, after, strict=True))}
         for state in states:
-            state["step"] = clock + 1
-            state.update(zip(names, after, strict=True))
+            state.update(moved)
 
     def _member(self, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Member:
         states = tuple(state[name] for name in self.rule.program.tensor_states)

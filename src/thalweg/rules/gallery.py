@@ -18,22 +18,23 @@ class Source:
     key: str
     authors: str  # as BibTeX wants them: "Kingma, Diederik P. and Ba, Jimmy"
     title: str
-    year: int
+    year: int | None  # None where the text bears none
     venue: str
     url: str
 
     def __str__(self) -> str:
-        return f"{self.authors} ({self.year}). {self.title}. {self.venue}. {self.url}"
+        when = f" ({self.year})" if self.year else ""
+        return f"{self.authors}{when}. {self.title}. {self.venue}. {self.url}".rstrip()
 
     def bibtex(self) -> str:
         fields = {
             "author": self.authors,
             "title": f"{{{self.title}}}",
-            "year": str(self.year),
+            "year": str(self.year or ""),
             "howpublished": self.venue,
             "url": self.url,
         }
-        lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
         return "\n".join([f"@misc{{{self.key},", *lines, "}"])
 
 
@@ -57,10 +58,9 @@ POLYAK = Source(
     "USSR Computational Mathematics and Mathematical Physics 4(5)", "https://doi.org/10.1016/0041-5553(64)90137-5",
 )  # fmt: skip
 XU = Source(
-    "xu2023neural", "Xu, Wei",
+    "xu_neural", "Xu, Wei",
     "Neural Network Optimization Techniques: Studying optimization techniques for training neural networks, including "
-    "gradient-based methods and metaheuristic algorithms", 2023, "survey, section III",
-    "https://eduzonejournal.com",
+    "gradient-based methods and metaheuristic algorithms", None, "Survey, section III, under Momentum-Based Methods", "",
 )  # fmt: skip
 SUTSKEVER = Source(
     "sutskever2013importance", "Sutskever, Ilya and Martens, James and Dahl, George and Hinton, Geoffrey",

@@ -1,0 +1,37 @@
+# `make race` and `make test` each need nothing but Python 3.11 to 3.13: they make .venv first.
+PYTHON ?= python3
+# Without a GPU, torch's small CPU build: make race PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_FLAGS ?=
+READY := .venv/ready
+
+.PHONY: race test test-slow test-without-numba lint bench clean
+
+race: $(READY)
+	.venv/bin/thalweg race
+
+test: $(READY)
+	.venv/bin/pytest -q
+
+test-slow: $(READY)
+	.venv/bin/pytest -q -m slow
+
+# What a user sees on a machine that numba does not fit: the folder holds a numba that cannot be imported.
+test-without-numba: $(READY)
+	PYTHONPATH=tests/without_numba .venv/bin/pytest -q -W "ignore:numba cannot be used" tests/optim
+
+lint: $(READY)
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+bench: $(READY)
+	.venv/bin/pip install -q $(PIP_FLAGS) -c constraints.txt -e ".[bench]"
+	.venv/bin/python benchmarks/optimizer_step.py --out benchmarks/optimizer_step.txt
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install -q $(PIP_FLAGS) -c constraints.txt -e ".[test,lint]"
+	touch $(READY)
+
+clean:
+	rm -rf .venv race-store race.html

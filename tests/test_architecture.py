@@ -1,0 +1,51 @@
+"""The layout: rooms import only rooms below them, and the page that describes the gallery is up to date."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src" / "thalweg"
+# Each room and what it may import, from the ground up; see docs/architecture.md.
+MAY_IMPORT = {
+    "files": set(),
+    "rules": {"files"},
+    "optim": {"files", "rules"},
+    "tasks": {"files"},
+    "race": {"files", "rules", "optim", "tasks"},
+    "cli": {"files", "rules", "optim", "tasks", "race"},
+}
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The rooms that a module imports, at its head or inside a function."""
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    inside = {module.split(".")[1] for module in modules if module.startswith("thalweg.")}
+    return inside & MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_rooms_below_it(room):
+    files = [SOURCE / f"{room}.py"] if (SOURCE / f"{room}.py").exists() else list((SOURCE / room).rglob("*.py"))
+    assert files
+    for path in files:
+        assert rooms_imported(path) <= MAY_IMPORT[room] | {room}, path
+
+
+def test_every_module_belongs_to_a_room():
+    found = {path.stem for path in SOURCE.glob("*.py")} | {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    assert found - {"__init__"} == MAY_IMPORT.keys()
+
+
+def test_the_gallery_page_is_what_the_gallery_says():
+    spec = importlib.util.spec_from_file_location("make_gallery", ROOT / "docs" / "make_gallery.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "gallery.md").read_text() == module.page(), "run python docs/make_gallery.py"
