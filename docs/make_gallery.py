@@ -12,9 +12,9 @@ def page() -> str:
     head = [
         "# The gallery",
         "",
-        "Made by `python docs/make_gallery.py` from `src/thalweg/rules/gallery.py`. The curves show how far a weight moves "
-        "against its gradient: in the first step, and in step 100 of a gradient that is held. Reductions over the tensor "
-        "are held at 1, random starts at their mean.",
+        "Made by `python docs/make_gallery.py` from `src/thalweg/rules/gallery.py`. The curves show how far a weight "
+        "moves against its gradient: in the first step, and in step 100 of a gradient that is held. Reductions over "
+        "the tensor are held at 1, random starts at their mean.",
         "",
     ]
     return "\n".join([*head, *(section(entry) for entry in GALLERY.values())])

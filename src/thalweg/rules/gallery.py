@@ -60,7 +60,7 @@ POLYAK = Source(
 XU = Source(
     "xu_neural", "Xu, Wei",
     "Neural Network Optimization Techniques: Studying optimization techniques for training neural networks, including "
-    "gradient-based methods and metaheuristic algorithms", None, "Survey, section III, under Momentum-Based Methods", "",
+    "gradient-based methods and metaheuristic algorithms", None, "Survey, section III, Momentum-Based Methods", "",
 )  # fmt: skip
 SUTSKEVER = Source(
     "sutskever2013importance", "Sutskever, Ilya and Martens, James and Dahl, George and Hinton, Geoffrey",
