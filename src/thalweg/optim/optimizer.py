@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypedDict
@@ -13,20 +12,12 @@ import torch
 from torch.optim.optimizer import ParamsT
 
 from thalweg.optim import native, steps
+from thalweg.optim.hyperparameters import check_group
 from thalweg.optim.native import Table
 from thalweg.optim.steps import Member, Settings
 from thalweg.rules import Rule, plain
 from thalweg.rules.arithmetic import _draw_seed, _stream
 from thalweg.rules.program import Kind
-from thalweg.rules.rule import DECAYS, checked_value
-
-# What a hyperparameter may be, by the name that the field gives it: least, most, and whether the most is allowed.
-# Any other may be any number but NaN.
-_AT_LEAST_0 = (0.0, math.inf, False)
-BOUNDS = {
-    "lr": _AT_LEAST_0, "weight_decay": _AT_LEAST_0, "eps": _AT_LEAST_0, "momentum": _AT_LEAST_0,
-    "lr_decay": _AT_LEAST_0, "beta": (0.0, 1.0, True), "rho": (0.0, 1.0, True), "betas": (0.0, 1.0, False),
-}  # fmt: skip
 
 
 class Options(TypedDict, total=False):
@@ -128,7 +119,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group, checked like the defaults; its parameters' states are made at once."""
-        _check_group(self.rule, {**self.defaults, **param_group})
+        check_group(self.rule, {**self.defaults, **param_group})
         first = sum(len(group["params"]) for group in self.param_groups)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
@@ -313,26 +304,3 @@ def _state_like(p: torch.Tensor) -> torch.Tensor:
     """Zeros laid out as the states of a parameter are."""
     real = torch.view_as_real(p.detach()) if p.is_complex() else p.detach()
     return torch.zeros_like(real, dtype=steps.compute_dtype(real.dtype), memory_format=torch.preserve_format)
-
-
-def _check_group(rule: Rule, group: Mapping[str, Any]) -> None:
-    for key, default in rule.hyperparameters.items():
-        value = group[key]
-        if isinstance(value, torch.Tensor) and value.numel() != 1:
-            raise ValueError(f"{key} must be a number or a tensor of one element, got {tuple(value.shape)}")
-        checked = checked_value(key, value)
-        if isinstance(default, tuple) and (not isinstance(checked, tuple) or len(checked) != len(default)):
-            raise ValueError(f"{key} must be a tuple of {len(default)} numbers, got {value!r}")
-        if key in BOUNDS:
-            _check_bounds(key, checked if isinstance(checked, tuple) else (checked,))
-    if group["decay"] not in DECAYS:
-        raise ValueError(f"decay must be 'coupled' or 'decoupled', got {group['decay']!r}")
-    if not isinstance(group["maximize"], bool):
-        raise ValueError(f"maximize must be True or False, got {group['maximize']!r}")
-
-
-def _check_bounds(key: str, values: Iterable[float]) -> None:
-    least, most, inclusive = BOUNDS[key]
-    for value in values:
-        if not (least <= value < most or (inclusive and value == most)):
-            raise ValueError(f"{key} must be in [{least:g}, {most:g}{']' if inclusive else ')'}, got {value!r}")

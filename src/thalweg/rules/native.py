@@ -10,29 +10,20 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-from numba import carray, float32, float64, int32, int64, njit, types
-from numba.extending import intrinsic
+from numba import float64, int64, njit, types
 
 from thalweg.rules.lowering import Lowered, is_reduction, lower
+from thalweg.rules.native_runtime import OPTIONS, combine, runtime
 from thalweg.rules.plain import compiled, namespace, scalar_names, torch_text
 from thalweg.rules.program import Apply, Equation, Kind, Node, Number, Read, write
 from thalweg.rules.rule import Rule
 
-# No fastmath: a step rounds as torch's does. numpy's error model: a division by zero is inf, and loops vectorize.
-_OPTIONS: Any = {"nogil": True, "error_model": "numpy"}
 # Addresses, slices (parameter, first byte, length), scalars, partial results a slice, results a parameter, from, to.
 _SIGNATURE = types.void(int64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], int64, int64)
 _ARGUMENTS = "_addresses, _slices, _scalars, _partials, _results, _first, _last"
-# How a slice accumulates each reduction: the start, a step, and the partial result. Sums are kept in float64.
-_ACCUMULATED = {
-    "max_abs": ("_I(0)", "max({0}, _magnitude({1}))", "_from_magnitude({0})"),
-    "norm": ("0.0", "{0} + {1}*{1}", "{0}"),
-    "mean": ("0.0", "{0} + {1}", "{0}"),
-}
-MAX_ABS, NORM, MEAN = range(3)
 
 Loop = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int], None]
 
@@ -49,7 +40,7 @@ class Kernel:
 
     `columns`: what each column of the address table points at: w, g, and the states that are not scalar.
     `scalars(t, *hyperparameters, *scalar states)`: the values that the loops read, and the new scalar states.
-    `passes`: the loops that reduce, each with the (column of results, reduction) pairs that it makes.
+    `passes`: the loops that reduce, each with the columns of results that it fills and how their slices are combined.
     `update`: the loop that writes weights and per-weight states. `finish`: the per-tensor states, where there are any.
     """
 
@@ -58,7 +49,7 @@ class Kernel:
     passes: tuple[tuple[Loop, tuple[tuple[int, int], ...]], ...]
     update: Loop
     finish: Loop | None
-    combine: Callable[..., None]
+    combine: Callable[..., None] | None
     width: int
     source: str
 
@@ -75,9 +66,10 @@ class Kernel:
             return lambda first, last: loop(addresses, slices, scalars, partials, results, first, last)
 
         for loop, reductions in self.passes:
+            assert self.combine is not None
             run(over(loop))
-            for column, reduction in reductions:
-                self.combine(slices, sizes, column, reduction, partials, results)
+            for column, combined in reductions:
+                self.combine(slices, sizes, column, combined, partials, results)
         run(over(self.update))
         if self.finish is not None:
             self.finish(addresses, slices, scalars, partials, results, 0, len(addresses))
@@ -91,10 +83,10 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
     printer = _Printer(lowered, columns)
     passes = [printer.reducing_pass(level) for level in range(max(lowered.levels.values(), default=-1) + 1)]
     update, finish = printer.update(rule.program.outputs), printer.finish(rule.program.outputs)
-    runtime = _runtime(dtype)
+    names = runtime(dtype)
 
     def loop(name: str, source: str) -> Loop:
-        return njit(_SIGNATURE, **_OPTIONS)(compiled(source, name, dict(runtime)))
+        return njit(_SIGNATURE, **OPTIONS)(compiled(source, name, dict(names)))
 
     scalar_source = _scalar_source(rule, lowered)
     return Kernel(
@@ -103,7 +95,7 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
         tuple((loop("reduce", source), reductions) for source, reductions in passes),
         loop("update", update),
         loop("finish", finish) if finish else None,
-        runtime["_combine"],
+        combine(dtype) if passes else None,
         len(lowered.levels),
         "\n".join([scalar_source, *(source for source, _ in passes), update, finish]),
     )
@@ -128,20 +120,21 @@ class _Printer:
         self.reductions = list(lowered.levels)  # the column of results that each reduction has
 
     def reducing_pass(self, level: int) -> tuple[str, tuple[tuple[int, int], ...]]:
-        """The loop that makes the reductions of one level, and for each its column and which of `_REDUCED` it is."""
+        """The loop that makes the reductions of one level, and for each its column and how slices are combined."""
         start, inside, end, arguments, fills = [], [], [], [], []
         for equation in self.lowered.equations:
             if self.lowered.levels.get(equation.name) != level:
                 continue
             assert isinstance(equation.value, Apply)
-            operator, argument = equation.value.operator.name, _text(equation.value.arguments[0])
-            column = self.reductions.index(equation.name)
-            first, step, last = _ACCUMULATED[operator]
-            start.append(f"_acc{column} = {first}")
-            inside.append(f"_acc{column} = {step.format(f'_acc{column}', argument)}")
-            end.append(f"_partials[_k, {column}] = {last.format(f'_acc{column}')}")
+            fold = equation.value.operator.fold
+            assert fold is not None
+            argument, column = _text(equation.value.arguments[0]), self.reductions.index(equation.name)
+            total = f"_total{column}"
+            start.append(f"{total} = {fold.start}")
+            inside.append(f"{total} = {fold.step.format(total, argument)}")
+            end.append(f"_partials[_k, {column}] = {fold.end.format(total)}")
             arguments.append(argument)
-            fills.append((column, list(_ACCUMULATED).index(operator)))
+            fills.append((column, fold.combined))
         return self.loop("reduce", arguments, start, inside, end), tuple(fills)
 
     def update(self, outputs: Iterable[str]) -> str:
@@ -230,88 +223,3 @@ def _text(node: Node) -> str:
         return f"_T({node.value!r})" if math.isfinite(node.value) else f"_T(np.{node.value!r})"
 
     return write(node, lambda applied: applied.operator.numba, leaf)
-
-
-@lru_cache(maxsize=2)
-def _runtime(dtype: str) -> dict[str, Any]:
-    """What the generated loops call, for weights of one dtype."""
-    T: Any
-    bits: Any
-    T, bits = (float32, int32) if dtype == "float32" else (float64, int64)
-    pointer_type = types.CPointer(T)
-
-    @intrinsic
-    def _pointer(typing_context: Any, address: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(pointer_type))
-
-        return pointer_type(int64), codegen
-
-    # As integers the bits of floats without their sign are in the order of the floats, NaN above all: a maximum of
-    # integers vectorizes, and a NaN comes through.
-    magnitude_mask = bits(2 ** (bits.bitwidth - 1) - 1)
-
-    @intrinsic
-    def _as_bits(typing_context: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.bitcast(arguments[0], context.get_value_type(bits))
-
-        return bits(T), codegen
-
-    @intrinsic
-    def _from_magnitude(typing_context: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.bitcast(arguments[0], context.get_value_type(T))
-
-        return T(bits), codegen
-
-    @njit(**_OPTIONS)
-    def _magnitude(x):  # type: ignore[no-untyped-def]
-        return _as_bits(x) & magnitude_mask  # type: ignore[call-arg]
-
-    @njit(**_OPTIONS)
-    def _sign(x):  # type: ignore[no-untyped-def]
-        return T(x > 0) - T(x < 0)
-
-    @njit(**_OPTIONS)
-    def _square(x):  # type: ignore[no-untyped-def]
-        return x * x
-
-    @njit(**_OPTIONS)
-    def _minimum(a, b):  # type: ignore[no-untyped-def]
-        return a if (a < b) | (a != a) else b
-
-    @njit(**_OPTIONS)
-    def _maximum(a, b):  # type: ignore[no-untyped-def]
-        return a if (a > b) | (a != a) else b
-
-    @njit(**_OPTIONS)
-    def _where(condition, a, b):  # type: ignore[no-untyped-def]
-        return a if condition else b
-
-    @njit(**_OPTIONS)
-    def _safe_div(a, b):  # type: ignore[no-untyped-def]
-        return a / b if b != 0 else T(0)
-
-    @njit(types.void(int64[:, ::1], int64[::1], int64, int64, float64[:, ::1], float64[:, ::1]), **_OPTIONS)
-    def _combine(slices, sizes, column, reduction, partials, results):  # type: ignore[no-untyped-def]
-        results[:, column] = 0.0
-        for k in range(len(slices)):
-            i, partial = slices[k, 0], partials[k, column]
-            if reduction == MAX_ABS:
-                if partial > results[i, column] or partial != partial:
-                    results[i, column] = partial
-            else:
-                results[i, column] += partial
-        for i in range(len(sizes)):
-            total = T(results[i, column])  # overflows where torch's sum in this dtype does
-            if reduction == NORM:
-                results[i, column] = np.sqrt(total)
-            elif reduction == MEAN:
-                results[i, column] = total / T(max(sizes[i], 1))
-
-    return {
-        "np": np, "carray": carray, "_T": T, "_I": bits, "_pointer": _pointer, "_magnitude": _magnitude,
-        "_from_magnitude": _from_magnitude, "_sign": _sign, "_square": _square, "_minimum": _minimum,
-        "_maximum": _maximum, "_where": _where, "_safe_div": _safe_div, "_combine": _combine,
-    }  # fmt: skip

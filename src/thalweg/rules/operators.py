@@ -26,12 +26,29 @@ class Form:
     needs: tuple[int, ...]
 
 
+# How the partial results of a tensor's slices are combined.
+MAXIMUM, ROOT_OF_SUM, MEAN = range(3)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A reduction as a loop: what its total starts as, a step of {0} the total by {1} a value, and what ends it.
+
+    Totals of sums are float64 whatever the weights are.
+    """
+
+    start: str
+    step: str
+    end: str
+    combined: int
+
+
 @dataclass(frozen=True)
 class Operator:
     """One row of the table.
 
     `lifts`: torch's function takes tensors alone, so scalars are made 0-d tensors before the call.
-    `reduces`: takes one parameter tensor to one value, which is a loop of its own in a native step.
+    `fold`: of an operator that takes one parameter tensor to one value, its loop in a native step.
     `compares`: may stand only in the condition of `where`.
     `draws`: makes random numbers in the shape of the weight, and may stand only in an initial value.
     """
@@ -44,9 +61,13 @@ class Operator:
     latex: Form
     lifts: bool = False
     commutes: bool = False
-    reduces: bool = False
+    fold: Fold | None = None
     compares: bool = False
     draws: bool = False
+
+    @property
+    def reduces(self) -> bool:
+        return self.fold is not None
 
 
 def _infix(symbol: str, binds: int) -> Form:
@@ -86,10 +107,10 @@ def _function(
     )
 
 
-def _reduction(name: str, latex: Form) -> Operator:
+def _reduction(name: str, latex: Form, fold: Fold) -> Operator:
     """A reduction: only torch calls it by name, the native step writes its loop out."""
     form = _call(f"_{name}", 1)
-    return Operator(name, 1, form, form, form, latex, reduces=True)
+    return Operator(name, 1, form, form, form, latex, fold=fold)
 
 
 def _comparison(name: str, latex: str) -> Operator:
@@ -145,9 +166,17 @@ _ROWS = (
     _function("maximum", _latex_pair(r"\max"), lifts=True, commutes=True),
     _function("safe_div", _latex_pair(r"\operatorname{{safe\_div}}"), torch="_safe_div", lifts=True),
     _function("where", _CASES, lifts=True),
-    _reduction("max_abs", Form(r"\max\left|{0}\right|", SIGN, (COMPARISON,))),
-    _reduction("norm", Form(r"\left\lVert {0} \right\rVert", ATOM, (COMPARISON,))),
-    _reduction("mean", _latex_call(r"\operatorname{{mean}}")),
+    _reduction(
+        "max_abs",
+        Form(r"\max\left|{0}\right|", SIGN, (COMPARISON,)),
+        Fold("_I(0)", "max({0}, _magnitude({1}))", "_from_magnitude({0})", MAXIMUM),
+    ),
+    _reduction(
+        "norm",
+        Form(r"\left\lVert {0} \right\rVert", ATOM, (COMPARISON,)),
+        Fold("0.0", "{0} + {1}*{1}", "{0}", ROOT_OF_SUM),
+    ),
+    _reduction("mean", _latex_call(r"\operatorname{{mean}}"), Fold("0.0", "{0} + {1}", "{0}", MEAN)),
     Operator(
         "normal",
         2,
