@@ -221,7 +221,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             return self._backend, "asked for"
         if not no_native:
             return "native", ""
-        return ("plain", f"{no_native}; {no_blocks}") if no_blocks else ("blocks", no_native)
+        if not no_blocks:
+            return "blocks", no_native
+        return "plain", "; ".join(dict.fromkeys((no_native, no_blocks)))
 
     def plan(self) -> list[Plan]:
         """How each parameter is stepped and why, taking a missing gradient to be laid out as its parameter is."""

@@ -1,0 +1,45 @@
+"""The README's example does what it says: text to training, LaTeX and an exported file."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def example() -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    return code
+
+
+def test_the_example_trains_and_shows_its_latex(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        exec(example(), names)
+        untrained = torch.nn.functional.mse_loss(torch.zeros_like(names["y"]), names["y"])
+    assert names["loss"] < untrained
+    assert capsys.readouterr().out.startswith("\\begin{aligned}\nm_{t} &= \\beta \\, m_{t-1} + (1 - \\beta) \\, g_{t}")
+
+
+def test_the_exported_file_is_the_optimizer_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with torch.random.fork_rng():
+        exec(example(), {})
+    use = """
+import sys
+sys.modules["thalweg"] = None
+import torch
+from soft_sign import SoftSign
+w = torch.nn.Parameter(torch.tensor([1.0]))
+w.grad = torch.tensor([0.5])
+SoftSign([w]).step()
+print(w.item())
+"""
+    done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, capture_output=True, text=True, check=True)
+    m = 0.1 * 0.5
+    assert float(done.stdout) == torch.tensor(1 - 0.01 * m / (m + 1e-3)).item()
