@@ -15,6 +15,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:  # these import torch, which takes seconds: `thalweg --help` need not wait
     from thalweg.race import Method, RaceResult, Summary
+    from thalweg.race.summary import Score
     from thalweg.tasks import Task
 
 DEFAULT_TASKS = "iris,wine,breast-cancer,digits"
@@ -35,7 +36,7 @@ def race(
     tasks: Annotated[str, typer.Option(help="Tasks, separated by commas.")] = DEFAULT_TASKS,
     methods: Annotated[str, typer.Option(help="Rules, separated by commas; their plain forms join.")] = DEFAULT_METHODS,
     seeds: Annotated[int, typer.Option(help="Final trials of each method on each task.")] = 15,
-    draws: Annotated[int, typer.Option(help="Settings tried when tuning, the published default included.")] = 10,
+    draws: Annotated[int, typer.Option(help="Settings tried when tuning, the published default included.")] = 9,
     epochs: Annotated[int | None, typer.Option(help="Epochs of every trial, in place of each task's own.")] = None,
     store: Annotated[Path, typer.Option(help="Folder of finished trials; what it holds is not run again.")] = Path(
         "race-store"
@@ -115,33 +116,37 @@ def _run(
 def _report(result: "RaceResult", out: Path, store: Path) -> None:
     from thalweg.race import Summary, write_report
 
-    summary = Summary(result)
-    output.print(_table(summary))
-    output.print(_notes(summary), highlight=False)
     try:
         write_report(result, out, command=shlex.join(["thalweg", *sys.argv[1:]]))
     except OSError as error:
         _end(f"Error: cannot write {out}: {error.strerror}", 1)
+    summary = Summary(result)
+    output.print(_table(summary))
+    output.print(_notes(summary), highlight=False)
     found = f" ({result.found} of {result.trials} trials were there before)" if result.found else ""
     output.print(f"Report: {out}   Records: {store}{found}", highlight=False, soft_wrap=True)
 
 
 def _table(summary: "Summary") -> Table:
     """Held-out accuracy by method and task."""
-    from thalweg.race.report import percent
-
     marks = {"best": "*", "worse": "-", "undecided": " "}
-    table = Table(box=None, title="Held-out accuracy, %", title_justify="left", pad_edge=False)
+    table = Table(box=None, title="Held-out accuracy, %", title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", no_wrap=True)
     for task in summary.result.tasks:
         table.add_column(_shown(task.name), no_wrap=True)
     table.add_column("rank", justify="right")
     table.add_column("s", justify="right")
     for row in summary.rows:
-        scores = [f"{percent(score)} {marks[score.verdict]}" for score in row.scores.values()]
+        scores = [f"{_percent(score)} {marks[score.verdict]}" for score in row.scores.values()]
         table.add_row(_shown(row.method), *scores, f"{row.rank:.1f}", f"{row.seconds:.2f}")
-    table.add_row("constant answer", *(percent(score) for score in summary.constant.values()), "", "", style="dim")
+    table.add_row("constant answer", *map(_percent, summary.constant.values()), "", "", style="dim")
     return table
+
+
+def _percent(score: "Score") -> str:
+    from thalweg.race.report import percent
+
+    return percent(score).replace(" ", "")  # the table should fit 80 columns
 
 
 def _notes(summary: "Summary") -> str:

@@ -1,15 +1,9 @@
 """A race small enough for tests, run once."""
 
-from dataclasses import replace
-
 import pytest
+from race.small import small_tasks
 
 from thalweg.race import method_named, race
-from thalweg.tasks import TASKS
-
-
-def small_tasks(*names, epochs=2):
-    return [replace(TASKS[name](), epochs=epochs) for name in names]
 
 
 @pytest.fixture(scope="session")

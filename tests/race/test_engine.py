@@ -5,18 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import small_tasks
-from test_races import comparable
+from race.small import comparable
 
 from thalweg.race import Store, method_named, race
+from thalweg.tasks import TASKS
 
 METHODS = ("sgd", "heavy_ball")
 COMMAND = (
     "from thalweg.cli import app; app("
-    "'race --tasks iris --methods sgd,heavy-ball --seeds 4 --draws 60 --epochs 2 --workers {workers}'.split())"
+    "'race --tasks iris --methods sgd,heavy-ball --seeds 4 --draws 40 --epochs 2 --workers {workers}'.split())"
 )
 
 
@@ -40,7 +41,8 @@ def children(process: subprocess.Popen) -> list[int]:
 
 
 def run_to_the_end(store: Path):
-    return race(small_tasks("iris"), [method_named(m) for m in METHODS], seeds=4, draws=60, store=store, workers=1)
+    task = replace(TASKS["iris"](), epochs=2)
+    return race([task], [method_named(m) for m in METHODS], seeds=4, draws=40, store=store, workers=1)
 
 
 @pytest.fixture(scope="module")

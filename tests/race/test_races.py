@@ -3,15 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from conftest import small_tasks
+from race.small import comparable, small_tasks
 
 from thalweg.race import Store, Summary, method_named, race, with_ablations
-
-
-def comparable(result):
-    """Everything in a result but the time that it took."""
-    studies = {p: [[replace(r, seconds=0) for r in d.records] for d in s.draws] for p, s in result.studies.items()}
-    return studies, {place: [replace(r, seconds=0) for r in records] for place, records in result.records.items()}
 
 
 def test_naming_a_method_adds_its_plain_forms():

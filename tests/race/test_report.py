@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import small_tasks
+from race.small import small_tasks
 
 from thalweg.race import Summary, charts, method_named, race, write_report
 from thalweg.race.report import report_html

@@ -72,7 +72,8 @@ def test_a_clear_difference_is_better_one_way_and_worse_the_other():
     b = a - np.linspace(0.01, 0.02, 15)
     better, worse = compare([(a, b), (b, a)])
     assert (better.verdict, worse.verdict) == ("better", "worse")
-    assert better.low < better.difference == pytest.approx(0.015) < better.high
+    assert better.difference == pytest.approx(0.015)
+    assert better.low < better.difference < better.high
 
 
 def test_the_interval_covers_the_mean_about_as_often_as_it_says():

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import small_tasks
+from race.small import small_tasks
 
 from thalweg.race import method_named
 from thalweg.race.seeds import Stream, final_seed
 from thalweg.race.trial import Trial, batch_order
 
-TASK = small_tasks("iris", epochs=3)[0]
+TASK = replace(small_tasks("iris")[0], epochs=3)
 
 
 def trial(name="adam", rep=0, task=TASK, with_test=True, **hyperparameters):

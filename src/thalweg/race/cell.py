@@ -21,7 +21,7 @@ class Protocol:
     """
 
     seeds: int = 15
-    draws: int = 10
+    draws: int = 9
     tuning_splits: int = 2
     master: int = 0
 
@@ -46,10 +46,6 @@ class CellResult:
     found: int
 
 
-class Stopped(Exception):
-    """A cell gave up because the race was told to stop."""
-
-
 @dataclass(frozen=True)
 class Cell:
     """One method on one task."""
@@ -59,9 +55,9 @@ class Cell:
     protocol: Protocol
     store: Store
 
-    def run(self, stop: Callable[[], bool]) -> CellResult:
-        """Runs the trials that are not in the store. Raises Stopped between two of them once `stop()` is true."""
-        runner = _Runner(self.store, stop)
+    def run(self) -> CellResult:
+        """Tunes, then runs the chosen setting on the final seeds; what is in the store already is read from there."""
+        runner = _Runner(self.store)
         study = self._tune(runner)
         chosen = self.method.at(study.chosen.hyperparameters)
         records = tuple(runner.run(self._final_trial(chosen, index)) for index in range(self.protocol.seeds))
@@ -85,14 +81,11 @@ class Cell:
 class _Runner:
     """Runs trials that are not in the store yet, and puts them there."""
 
-    def __init__(self, store: Store, stop: Callable[[], bool]) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.stop = stop
         self.found = 0
 
     def run(self, trial: Trial) -> Record:
-        if self.stop():
-            raise Stopped
         record = self.store.get(trial.key)
         if record is not None:
             self.found += 1

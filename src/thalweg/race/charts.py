@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from thalweg.race.method import Method
@@ -25,6 +26,7 @@ _VARIABLES = {_FOREGROUND: "var(--fg)", _GRID: "var(--line)"} | {
 _DASHES: tuple[str | tuple[float, Sequence[float]], ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 
 _WIDTH, _HEIGHT = 5.6, 4.2  # inches; on a phone the drawing is scaled to about two thirds
+LOWEST_LOSS = 1e-6  # what lies below is float32's rounding, and may be zero
 _LABEL_GAP = 0.062  # of the height of the axes: one line of text
 
 
@@ -80,9 +82,8 @@ def band(records: Sequence[Record], curve: Callable[[Record], Sequence[float]], 
     curves = [curve(record) for record in records]
     length = max(map(len, curves))
     values = np.array([[*points, *[worst] * (length - len(points))] for points in curves])
-    low, median, high = np.quantile(
-        values, (0.25, 0.5, 0.75), axis=0, method="nearest"
-    )  # nearest: inf stays out of sums
+    # "nearest" takes a value that is there: between two of them an infinite one would make all infinite or nan.
+    low, median, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0, method="nearest")
     return Band(median, low, high)
 
 
@@ -91,14 +92,16 @@ def _chart(bands: dict[str, Band], drawn: dict[str, Style], title: str, *, logar
         figure = Figure(figsize=(_WIDTH, _HEIGHT))
         axes = figure.add_axes((0.095, 0.11, 0.6, 0.8))
         if logarithmic:
-            axes.set_yscale("log", nonpositive="mask")
+            axes.set_yscale("log", nonpositive="clip")
         else:  # the first quarter of the epochs rises from chance and would flatten all that follows
             axes.set_ylim(min(float(one.low[len(one.low) // 4 :].min()) for one in bands.values()) - 1, 100.5)
         for name, one in bands.items():
             epochs = np.arange(len(one.median))
             colour = drawn[name].stand_in
-            axes.fill_between(epochs, one.low, one.high, color=colour, alpha=0.1, linewidth=0)
+            axes.fill_between(epochs, one.low, one.high, color=colour, alpha=0.08, linewidth=0)
             axes.plot(epochs, one.median, color=colour, linewidth=1.6, linestyle=_DASHES[drawn[name].dashes])
+        if logarithmic:
+            axes.set_ylim(bottom=max(axes.get_ylim()[0], LOWEST_LOSS))
         _dress(axes, title)
         _label_ends(axes, {name: float(one.median[-1]) for name, one in bands.items()}, drawn)
         buffer = io.StringIO()
@@ -113,15 +116,16 @@ def _dress(axes: Axes, title: str) -> None:
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.margins(x=0)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
 def _label_ends(axes: Axes, ends: dict[str, float], drawn: dict[str, Style]) -> None:
     """Writes each method's name to the right of its curve's end, moved up or down until no two overlap."""
-    axes.autoscale(enable=False)
-    to_axes = axes.transData + axes.transAxes.inverted()
     low, high = axes.get_ylim()
+    axes.set(xlim=axes.get_xlim(), ylim=(low, high))  # what is drawn beside the axes must not stretch them
+    to_axes = axes.transData + axes.transAxes.inverted()
     heights = {name: float(to_axes.transform((0, min(max(end, low), high)))[1]) for name, end in ends.items()}
     names = sorted(heights, key=lambda name: heights[name])
     for name, height in zip(names, spread([heights[name] for name in names], _LABEL_GAP), strict=True):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ class Method:
 
     def start(self, network: nn.Module, loss: Loss, generator: torch.Generator) -> "Training":
         """Begins to train the network in place; what the rule draws comes from the generator."""
-        optimizer = RuleOptimizer(network.parameters(), self.rule, generator=generator, **self.hyperparameters)
+        hyperparameters: dict[str, Any] = dict(self.hyperparameters)
+        optimizer = RuleOptimizer(network.parameters(), self.rule, generator=generator, **hyperparameters)
         return Training(network, loss, optimizer)
 
 
@@ -46,6 +48,7 @@ class Training:
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
+        self._weights = list(network.parameters())
         self.forward_passes = 0
         self.backward_passes = 0
         self.examples = 0
@@ -54,7 +57,10 @@ class Training:
     def step(self, batch: Examples) -> Tensor:
         """Takes one step on the batch and returns its loss from before the step, a detached tensor of shape ()."""
         start = time.perf_counter()
-        self.optimizer.zero_grad()
+        for (
+            weight
+        ) in self._weights:  # what zero_grad() does, which here takes a tenth of the step to say so to a profiler
+            weight.grad = None
         loss = self.loss(self.network(batch.inputs), batch.targets)
         loss.backward()
         self.optimizer.step()

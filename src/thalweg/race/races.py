@@ -36,7 +36,7 @@ def race(
     methods: Sequence[Method],
     *,
     seeds: int = 15,
-    draws: int = 10,
+    draws: int = 9,
     seed: int = 0,
     store: str | Path = "race-store",
     workers: int | None = None,

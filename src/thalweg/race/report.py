@@ -10,10 +10,10 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from thalweg.files import write_atomically
 from thalweg.race import charts
 from thalweg.race.races import RaceResult
 from thalweg.race.record import Value
-from thalweg.race.store import write_atomically
 from thalweg.race.summary import Score, Summary, shown
 from thalweg.tasks import Task
 
@@ -59,12 +59,14 @@ def finding(summary: Summary, task: Task) -> str:
         by_verdict[row.scores[task.name].verdict].append(shown(row.method))
     highest = max(row.scores[task.name].mean for row in summary.rows)
     best = by_verdict["best"]
-    text = f"{', '.join(best)} {'has' if len(best) == 1 else 'have'} the highest mean, {100 * highest:.1f} %."
+    sentences = [f"{', '.join(best)} {'has' if len(best) == 1 else 'have'} the highest mean, {100 * highest:.1f} %."]
     if by_verdict["worse"]:
-        text += f" Worse: {', '.join(by_verdict['worse'])}."
-    if by_verdict["undecided"]:
-        text += f" Not told apart from the best: {', '.join(by_verdict['undecided'])}."
-    return text
+        sentences.append(f"Worse: {', '.join(by_verdict['worse'])}.")
+        if by_verdict["undecided"]:
+            sentences.append(f"Not told apart from the best: {', '.join(by_verdict['undecided'])}.")
+    elif by_verdict["undecided"]:
+        sentences.append("No other can be told apart from it.")
+    return " ".join(sentences)
 
 
 def percent(score: Score) -> str:
@@ -74,7 +76,8 @@ def percent(score: Score) -> str:
 
 def points(difference: float) -> str:
     """A difference of accuracies in percentage points, with its sign."""
-    return f"{100 * difference:+.2f}"
+    text = f"{100 * difference:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
 
 
 def p_value(p: float) -> str:

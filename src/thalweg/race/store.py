@@ -1,10 +1,9 @@
 """The run store: a folder with one immutable file a trial."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from thalweg.files import write_atomically
 from thalweg.race.record import Record
 
 
@@ -48,16 +47,3 @@ class Store:
             write_atomically(self.path(record.key), record.to_json())
         except OSError as error:
             raise StoreError(f"cannot write {self.path(record.key)}: {error.strerror}") from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes the file under another name and moves it into place, so that no half-written file is ever seen."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:20]}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -116,7 +116,7 @@ class Summary:
     @property
     def can_decide(self) -> bool:
         """Whether any verdict but "undecided" is possible with so few seeds and so many methods."""
-        others = len(self.result.methods) - 1
+        others = max(1, len(self.result.methods) - 1)
         return statistics.smallest_p(self.result.protocol.seeds, others) < statistics.LEVEL
 
     def accuracies(self, task: str, method: str) -> Scores:

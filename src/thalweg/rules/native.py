@@ -16,7 +16,8 @@ import numpy as np
 from numba import float64, int64, njit, types
 
 from thalweg.rules.lowering import Lowered, is_reduction, lower
-from thalweg.rules.native_runtime import OPTIONS, combine, runtime
+from thalweg.rules.native_runtime import OPTIONS, runtime
+from thalweg.rules.operators import MAXIMUM, MEAN, ROOT_OF_SUM
 from thalweg.rules.plain import compiled, namespace, scalar_names, torch_text
 from thalweg.rules.program import Apply, Equation, Kind, Node, Number, Read, write
 from thalweg.rules.rule import Rule
@@ -49,7 +50,7 @@ class Kernel:
     passes: tuple[tuple[Loop, tuple[tuple[int, int], ...]], ...]
     update: Loop
     finish: Loop | None
-    combine: Callable[..., None] | None
+    dtype: str
     width: int
     source: str
 
@@ -66,10 +67,9 @@ class Kernel:
             return lambda first, last: loop(addresses, slices, scalars, partials, results, first, last)
 
         for loop, reductions in self.passes:
-            assert self.combine is not None
             run(over(loop))
             for column, combined in reductions:
-                self.combine(slices, sizes, column, combined, partials, results)
+                results[:, column] = _over_slices(partials[:, column], combined, slices[:, 0], sizes, self.dtype)
         run(over(self.update))
         if self.finish is not None:
             self.finish(addresses, slices, scalars, partials, results, 0, len(addresses))
@@ -95,10 +95,23 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
         tuple((loop("reduce", source), reductions) for source, reductions in passes),
         loop("update", update),
         loop("finish", finish) if finish else None,
-        combine(dtype) if passes else None,
+        dtype,
         len(lowered.levels),
         "\n".join([scalar_source, *(source for source, _ in passes), update, finish]),
     )
+
+
+def _over_slices(
+    partials: np.ndarray, combined: int, owners: np.ndarray, sizes: np.ndarray, dtype: str
+) -> np.ndarray:
+    """The reduction of each parameter, of the partial results of its slices, taken in their order."""
+    results = np.zeros(len(sizes))
+    (np.maximum if combined == MAXIMUM else np.add).at(results, owners, partials)
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals = results.astype(dtype)  # overflows where torch's sum in this dtype does
+        if combined == ROOT_OF_SUM:
+            return np.sqrt(totals)
+        return totals / np.maximum(sizes, 1) if combined == MEAN else totals
 
 
 def _scalar_source(rule: Rule, lowered: Lowered) -> str:

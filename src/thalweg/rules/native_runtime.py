@@ -9,11 +9,8 @@ import numpy as np
 from numba import carray, float32, float64, int32, int64, njit, types
 from numba.extending import intrinsic
 
-from thalweg.rules.operators import MAXIMUM, ROOT_OF_SUM
-
 # No fastmath: a step rounds as torch's does. numpy's error model: a division by zero is inf, and loops vectorize.
 OPTIONS: Any = {"nogil": True, "error_model": "numpy"}
-_COMBINE = types.void(int64[:, ::1], int64[::1], int64, int64, float64[:, ::1], float64[:, ::1])
 
 _TYPES: Any = {"float32": (float32, int32), "float64": (float64, int64)}
 
@@ -95,28 +92,3 @@ def _operators(T: Any) -> dict[str, Any]:
 
     functions = (_sign, _square, _minimum, _maximum, _where, _safe_div)
     return {function.__name__: function for function in functions}
-
-
-@lru_cache(maxsize=2)
-def combine(dtype: str) -> Any:
-    """The function that makes the results of each parameter of the partial results of its slices, in their order."""
-    T = _TYPES[dtype][0]
-
-    @njit(_COMBINE, **OPTIONS)
-    def combined_slices(slices, sizes, column, combined, partials, results):  # type: ignore[no-untyped-def]
-        results[:, column] = 0.0
-        for k in range(len(slices)):
-            i, partial = slices[k, 0], partials[k, column]
-            if combined != MAXIMUM:
-                results[i, column] += partial
-            elif partial > results[i, column] or partial != partial:
-                results[i, column] = partial
-        for i in range(len(sizes)):
-            total = T(results[i, column])  # overflows where torch's sum in this dtype does
-            if combined == ROOT_OF_SUM:
-                total = np.sqrt(total)
-            elif combined != MAXIMUM:
-                total = total / T(max(sizes[i], 1))
-            results[i, column] = total
-
-    return combined_slices

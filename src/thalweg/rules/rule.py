@@ -86,6 +86,7 @@ class Rule:
 
         values = {"lr": 1.0, "weight_decay": 0.0, **hyperparameters}
         self.hyperparameters = MappingProxyType({key: checked_value(key, value) for key, value in values.items()})
+        self._split = {key: split_names(key, value) for key, value in self.hyperparameters.items()}
         scalars = self._scalar_names()
         parsed = language.parse_rule(self._title, text, {"w", "g", "t", *scalars} - {"weight_decay"}, self._declared)
         self.text = "\n".join(line.strip() for line in text.splitlines() if line.strip())
@@ -93,6 +94,7 @@ class Rule:
         self.initial = MappingProxyType(self._parse_init(scalars))
         self.program = self._infer(parsed.equations, scalars)
         self._check_all_read(parsed.equations)
+        self._hash = hash(self._key())
 
     @property
     def _title(self) -> str:
@@ -170,10 +172,10 @@ class Rule:
         return tuple((k, tuple(v.items()) if isinstance(v, dict) else v) for k, v in self.definition().items())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rule) and self._key() == other._key()
+        return self is other or (isinstance(other, Rule) and self._key() == other._key())
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return self._hash
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rule_from_definition, (self.definition(),)
@@ -191,10 +193,11 @@ class Rule:
     def scalars(self, values: Mapping[str, Any]) -> dict[str, float]:
         """The hyperparameters by the names that the text reads: `betas` becomes `beta1` and `beta2`, all floats."""
         named: dict[str, float] = {}
-        for key in self.hyperparameters:
-            value = values[key]
-            parts = value if isinstance(value, Sequence) else (value,)
-            named.update(zip(split_names(key, value), map(float, parts), strict=True))
+        for key, names in self._split.items():
+            if names == (key,):
+                named[key] = float(values[key])
+            else:
+                named.update(zip(names, map(float, values[key]), strict=True))
         return named
 
     def source(self) -> str:

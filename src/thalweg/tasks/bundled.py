@@ -13,22 +13,22 @@ from thalweg.tasks.task import Examples, Task, accuracy
 
 def iris() -> Task:
     """Three species of iris from four measurements of a flower: 150 examples (Fisher 1936)."""
-    return _classification("iris", "Iris", sizes=(4, 32, 3), batch_size=16, epochs=30)
+    return _classification("iris", "Iris", sizes=(4, 32, 3), batch_size=32, epochs=30)
 
 
 def wine() -> Task:
     """Three cultivars of wine from 13 chemical measurements: 178 examples (Forina et al. 1988)."""
-    return _classification("wine", "Wine", sizes=(13, 32, 3), batch_size=16, epochs=20)
+    return _classification("wine", "Wine", sizes=(13, 32, 3), batch_size=32, epochs=16)
 
 
 def breast_cancer() -> Task:
     """Malignant or benign from 30 measurements of cell nuclei: 569 examples (Wolberg et al. 1995)."""
-    return _classification("breast_cancer", "Breast cancer", sizes=(30, 32, 2), batch_size=32, epochs=15)
+    return _classification("breast_cancer", "Breast cancer", sizes=(30, 32, 2), batch_size=64, epochs=12)
 
 
 def digits() -> Task:
     """Ten handwritten digits from 8x8 pixels: 1797 examples (Alpaydin and Kaynak 1998)."""
-    return _classification("digits", "Digits", sizes=(64, 64, 10), batch_size=64, epochs=20)
+    return _classification("digits", "Digits", sizes=(64, 64, 10), batch_size=128, epochs=16)
 
 
 TASKS: dict[str, Callable[[], Task]] = {task.__name__: task for task in (iris, wine, breast_cancer, digits)}

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 
 def mlp(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
@@ -21,13 +20,14 @@ def mlp(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
         raise ValueError(f"sizes must name at least the inputs and the outputs, got {tuple(sizes)}")
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [_linear(inputs, outputs, generator), nn.ReLU()]
+        layer = _Linear(inputs, outputs, dtype=torch.float32)
+        nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+        layers += [layer, nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    # nn.Linear draws from the global generator while it is built; skip_init leaves the memory unset instead.
-    layer = skip_init(nn.Linear, inputs, outputs, dtype=torch.float32)
-    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer
+class _Linear(nn.Linear):
+    """A linear layer that does not draw its weights, which torch's own does from the global generator."""
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
