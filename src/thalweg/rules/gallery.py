@@ -397,7 +397,7 @@ _ENTRIES = (
     Entry(
         Rule(
             "gravity", "z = g/(1 + (g*max_abs(g))**2)" + _GRAVITY_MOMENTUM,
-            state="v", init=_NOISE, first_step=0, lr=0.1, alpha=0.01, beta=0.9,
+            state="v", init=_NOISE, first_step=0, decay="decoupled", lr=0.1, alpha=0.01, beta=0.9,
         ),
         "momentum of gradients damped where they are large, from a random start",
         BAHRAMI,
@@ -406,13 +406,13 @@ _ENTRIES = (
     Entry(
         Rule(
             "gravity_ema_noise", _GRAVITY_MOMENTUM.replace("z", "g"),
-            state="v", init=_NOISE, first_step=0, lr=0.1, alpha=0.01, beta=0.9,
+            state="v", init=_NOISE, first_step=0, decay="decoupled", lr=0.1, alpha=0.01, beta=0.9,
         ),
         "Gravity without its damping: EMA momentum with Gravity's beta-hat and random start",
         BAHRAMI,
     ),
     Entry(
-        Rule("gravity_ema", _GRAVITY_MOMENTUM.replace("z", "g"), state="v", first_step=0, lr=0.1, beta=0.9),
+        Rule("gravity_ema", _GRAVITY_MOMENTUM.replace("z", "g"), state="v", first_step=0, decay="decoupled", lr=0.1, beta=0.9),
         "Gravity without damping and random start: EMA momentum with Gravity's beta-hat",
         BAHRAMI,
     ),

@@ -1,4 +1,4 @@
-"""The command line: `thalweg race`."""
+"""`thalweg race`: tune with equal effort, train on paired seeds, report."""
 
 import difflib
 import os
@@ -6,12 +6,13 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from thalweg.cli.console import end, messages, output, refuse, shown
 
 if TYPE_CHECKING:  # these import torch, which takes seconds: `thalweg --help` need not wait
     from thalweg.race import Method, RaceResult, Summary
@@ -21,18 +22,8 @@ if TYPE_CHECKING:  # these import torch, which takes seconds: `thalweg --help` n
 DEFAULT_TASKS = "iris,wine,breast-cancer,digits"
 DEFAULT_METHODS = "sgd,heavy-ball,rmsprop,adam,adamw,lion,gravity,ades,sign"
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-output = Console()
-messages = Console(stderr=True)
 
-
-@app.callback()
-def main() -> None:
-    """Optimizers as equations, raced fairly on your own network."""
-
-
-@app.command()
-def race(
+def command(
     tasks: Annotated[str, typer.Option(help="Tasks, separated by commas.")] = DEFAULT_TASKS,
     methods: Annotated[str, typer.Option(help="Rules, separated by commas; their plain forms join.")] = DEFAULT_METHODS,
     seeds: Annotated[int, typer.Option(help="Final trials of each method on each task.")] = 15,
@@ -54,11 +45,11 @@ def race(
         ("--seed", seed, 0),
     ):
         if number is not None and number < least:
-            _refuse(name, number, f"must be >= {least}")
+            refuse(name, number, f"must be >= {least}")
     raced = _methods(methods)
     chosen = _tasks(tasks, epochs)
     if out.is_dir() or not out.parent.is_dir():
-        _refuse("--out", out, "must be a file in a folder that exists")
+        refuse("--out", out, "must be a file in a folder that exists")
     _check_writable("--out", out, out if out.exists() else out.parent)
     _check_writable("--store", store, _nearest_existing(store))
     result = _run(chosen, raced, seeds=seeds, draws=draws, seed=seed, store=store, workers=workers)
@@ -93,7 +84,7 @@ def _run(
     messages.print(
         f"{len(methods)} methods x {len(tasks)} tasks x ({draws} settings x {protocol.tuning_splits} tuning splits"
         f" + {seeds} seeds) = {trials} trials, on {workers} {'process' if workers == 1 else 'processes'}\n"
-        f"Methods: {', '.join(_shown(method.name) for method in methods)}",
+        f"Methods: {', '.join(shown(method.name) for method in methods)}",
         highlight=False,
     )
     kept = f"finished trials are kept in {store}, and the same command goes on from there"
@@ -106,11 +97,11 @@ def _run(
                 tasks, methods, seeds=seeds, draws=draws, seed=seed, store=store, workers=workers, on_done=advance
             )
     except KeyboardInterrupt:
-        _end(f"Interrupted: {kept}", 130)
+        end(f"Interrupted: {kept}", 130)
     except WorkerDied as error:
-        _end(f"Error: {error}; {kept}", 1)
+        end(f"Error: {error}; {kept}", 1)
     except StoreError as error:
-        _end(f"Error: {error}", 1)
+        end(f"Error: {error}", 1)
 
 
 def _report(result: "RaceResult", out: Path, store: Path) -> None:
@@ -119,7 +110,7 @@ def _report(result: "RaceResult", out: Path, store: Path) -> None:
     try:
         write_report(result, out, command=shlex.join(["thalweg", *sys.argv[1:]]))
     except OSError as error:
-        _end(f"Error: cannot write {out}: {error.strerror}", 1)
+        end(f"Error: cannot write {out}: {error.strerror}", 1)
     summary = Summary(result)
     output.print(_table(summary))
     output.print(_notes(summary), highlight=False)
@@ -133,12 +124,12 @@ def _table(summary: "Summary") -> Table:
     table = Table(box=None, title="Held-out accuracy, %", title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", no_wrap=True)
     for task in summary.result.tasks:
-        table.add_column(_shown(task.name), no_wrap=True)
+        table.add_column(shown(task.name), no_wrap=True)
     table.add_column("rank", justify="right")
     table.add_column("s", justify="right")
     for row in summary.rows:
         scores = [f"{_percent(score)} {marks[score.verdict]}" for score in row.scores.values()]
-        table.add_row(_shown(row.method), *scores, f"{row.rank:.1f}", f"{row.seconds:.2f}")
+        table.add_row(shown(row.method), *scores, f"{row.rank:.1f}", f"{row.seconds:.2f}")
     table.add_row("constant answer", *map(_percent, summary.constant.values()), "", "", style="dim")
     return table
 
@@ -159,29 +150,29 @@ def _notes(summary: "Summary") -> str:
     if not summary.paired:
         lines.append("NOT paired: the methods differed in data, initial weights or batch order.")
     for task, method, final, tuning in summary.divergences:
-        lines.append(f"Diverged: {_shown(method)} on {_shown(task)}, {final} final and {tuning} tuning trials.")
+        lines.append(f"Diverged: {shown(method)} on {shown(task)}, {final} final and {tuning} tuning trials.")
     for task, method, warning in summary.edges:
-        lines.append(f"At an edge: {_shown(method)} on {_shown(task)}, {warning}.")
+        lines.append(f"At an edge: {shown(method)} on {shown(task)}, {warning}.")
     return "\n".join(lines)
 
 
 def _names(option: str, text: str, known: Iterable[str]) -> list[str]:
     """The names in a comma list, with underscores, each once; refused if there is none or one is unknown."""
-    allowed = [_shown(name) for name in known]
-    names = [name for part in text.split(",") if (name := _shown(part.strip()))]
+    allowed = [shown(name) for name in known]
+    names = [name for part in text.split(",") if (name := shown(part.strip()))]
     if not names:
-        _refuse(option, text, f"must name at least one of: {', '.join(allowed)}")
+        refuse(option, text, f"must name at least one of: {', '.join(allowed)}")
     for name in names:
         if name not in allowed:
             near = difflib.get_close_matches(name, allowed, n=1)
             meant = f" (did you mean {near[0]}?)" if near else ""
-            _refuse(option, name, f"is unknown{meant}; allowed: {', '.join(allowed)}")
+            refuse(option, name, f"is unknown{meant}; allowed: {', '.join(allowed)}")
     return list(dict.fromkeys(name.replace("-", "_") for name in names))
 
 
 def _check_writable(option: str, given: Path, place: Path) -> None:
     if not os.access(place, os.W_OK):
-        _refuse(option, given, f"cannot be written: {place} is read-only")
+        refuse(option, given, f"cannot be written: {place} is read-only")
 
 
 def _nearest_existing(folder: Path) -> Path:
@@ -190,18 +181,5 @@ def _nearest_existing(folder: Path) -> Path:
     while not place.exists():
         place = place.parent
     if not place.is_dir():
-        _refuse("--store", folder, f"must be a folder, but {place} is a file")
+        refuse("--store", folder, f"must be a folder, but {place} is a file")
     return place
-
-
-def _shown(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _refuse(argument: str, value: object, why: str) -> NoReturn:
-    _end(f"Error: {argument} {str(value)!r} {why}", 2)
-
-
-def _end(message: str, code: int) -> NoReturn:
-    messages.print(message, highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(code)

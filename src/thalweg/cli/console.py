@@ -1,0 +1,25 @@
+"""What the commands share: where they print, how they show names, and how they end on bad input."""
+
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+output = Console()
+messages = Console(stderr=True)
+
+
+def shown(name: str) -> str:
+    """A name as the command line has it: with hyphens."""
+    return name.replace("_", "-")
+
+
+def refuse(argument: str, value: object, why: str) -> NoReturn:
+    """Ends the command on an argument that cannot be: exit code 2."""
+    end(f"Error: {argument} {str(value)!r} {why}", 2)
+
+
+def end(message: str, code: int) -> NoReturn:
+    """Ends the command with a message and an exit code."""
+    messages.print(message, highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
