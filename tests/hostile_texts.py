@@ -1,8 +1,8 @@
 """Rule texts that must be refused (HOSTILE), and alarming ones that are plain arithmetic (LEGAL), as (id, text).
 
-Each is meant for a rule whose one hyperparameter is `lr` and which declares no states. A HOSTILE text must raise the
-language's ValueError, quickly, and run nothing; a LEGAL one must parse, and step without raising, whatever inf or NaN
-comes out. UNDECIDED texts may be either, but nothing else: no other exception, no hang, nothing executed.
+Each is meant for a rule that declares no states, and whose one hyperparameter is `lr`, at 1 where the text does not
+read it. A HOSTILE text must raise the language's ValueError, quickly, and run nothing; a LEGAL one must parse, and step
+without raising, whatever inf or NaN comes out.
 """
 
 STEP = "w = w - lr*g"
@@ -92,6 +92,7 @@ _EXPRESSIONS = [
     ("conditional-expression-nested", "w = w - lr*(g if 1 else w)"),
     ("comparison", "w = w - lr*(g > 0)"),
     ("comparison-chained", "w = 0 < g < 1"),
+    ("comparison-chained-in-where", "w = where(0 < g < 1, w, w - lr*g)"),
     ("comparison-in-a-branch-of-where", "w = where(t > 1, g > 0, g)"),
     ("comparison-in-an-operator", "w = w - lr*abs(g > 0)"),
     ("where-without-comparison", "w = where(g, w, w - lr*g)"),
@@ -171,8 +172,6 @@ _STATEMENTS = [
     ("pass", f"pass\n{STEP}"),
     ("break", f"break\n{STEP}"),
     ("indented-second-line", "w = w\n    - lr*g"),
-    ("uneven-indentation", f"    z = g\n  {STEP}"),
-    ("tab-against-spaces", f"\tz = g\n        {STEP}"),
     ("tab-after-spaces", f"if 1:\n        z = g\n\t{STEP}"),
 ]
 
@@ -191,6 +190,15 @@ _NAMES = [
     ("unknown-operator-float", "w = w - lr*float(g)"),
     ("unknown-operator-capital", "w = w - lr*ABS(g)"),
     ("hyperparameter-called", "w = w - lr(g)"),
+    ("names-of-libraries", "torch = g\nmath = torch\nnumpy = math\nnumba = numpy\nw = w - lr*numba"),
+    ("name-of-one-underscore", "_ = g\nw = w - lr*_"),
+    ("mangled-name", "__z = g\nw = w - lr*__z"),
+    ("nothing-but-a-constant", "w = 0"),
+    ("w-scalar", "w = lr*t"),
+    ("w-per-tensor", "w = norm(g)"),
+    ("norm-of-a-scalar", "w = w - lr*norm(t)*g"),
+    ("mean-of-a-per-tensor-value", "w = w - lr*mean(norm(g))*g"),
+    ("random-draw-in-a-step", "w = w - lr*normal(0, 1)"),
     ("temporary-called", "z = g\nw = w - lr*z(g)"),
     ("state-never-assigned", "w = w - lr*m"),
     ("state-never-assigned-misspelt", "velocity = 0.9*velocty + g\nw = w - lr*velocity"),
@@ -237,7 +245,10 @@ _SYNTAX = [
     ("number-of-two-points", "w = w - 1.2.3*g"),
     ("number-without-exponent", "w = w - 1e*g"),
     ("number-leading-zero", "w = w - 0777*g"),
+    ("number-hexadecimal", "w = w - 0x10*g"),
+    ("number-with-underscores", "w = w - 1_000*g"),
     ("number-glued-to-a-name", "w = w - 2g"),
+    ("newline-inside-brackets", "w = (w\n     - lr*g)"),
     ("backslash-continuation", "w = w \\\n    - lr*g"),
     ("backslash-at-the-end", f"{STEP}\\"),
     ("backslash-inside", "w = w - lr\\*g"),
@@ -264,6 +275,7 @@ _LETTERS = [
     ("full-width-w", "\uff57 = w - lr*g"),
     ("full-width-operator", "w = w - lr*\uff41\uff42\uff53(g)"),
     ("full-width-digit", "w = w - \uff11*g"),
+    ("full-width-digit-in-a-name", "z\uff11 = g\nw = w - lr*z1"),
     ("full-width-parenthesis", "w = w - lr*abs\uff08g\uff09"),
     ("cyrillic-a-in-abs", "w = w - lr*\u0430bs(g)"),
     ("script-g", "\u0261 = w\nw = w - lr*g"),
@@ -307,6 +319,7 @@ _SIZES = [
     ("unary-minus-spaced-200", "w = " + "- " * 200 + "g"),
     ("unary-minus-10000", "w = " + "-" * 10_000 + "g"),
     ("unary-minus-and-parentheses-120", "w = " + _nested("-(", "g", ")", 120)),
+    ("unary-minus-in-nine-brackets-of-50", "w = " + _nested("-" * 50 + "(", "g", ")", 9)),
     ("bit-not-10000", "w = " + "~" * 10_000 + "g"),
     ("not-10000", "w = " + "not " * 10_000 + "g"),
     ("lambda-10000", "w = " + "lambda: " * 10_000 + "g"),
@@ -320,10 +333,13 @@ _SIZES = [
     ("lines-201", _lines(201)),
     ("lines-20000", _lines(20_000)),
     ("lines-20000-of-the-same", "\n".join([STEP] * 20_000)),
+    ("lines-20000-blank", "\n" * 20_000 + STEP),
+    ("lines-20000-blank-at-the-end", STEP + "\n" * 20_000),
     ("lines-20000-of-comment", "# nothing\n" * 20_000 + STEP),
     ("line-of-501", STEP.ljust(500) + "#"),
     ("line-of-100000-spaces", "w = w" + " " * 100_000 + "- lr*g"),
     ("line-of-100000-comment", f"{STEP}  # " + "x" * 100_000),
+    ("name-of-400", "x" * 400 + f" = g\n{STEP}"),
     ("name-of-100000", "x" * 100_000 + f" = g\n{STEP}"),
     ("number-of-100000-digits", "w = w - lr*0." + "1" * 100_000 + "*g"),
     ("string-of-100000", "w = '" + "x" * 100_000 + "'"),
@@ -355,18 +371,29 @@ LEGAL: list[tuple[str, str]] = [
     ("logarithm-of-zero", "w = w - lr*g*log(0)"),
     ("logarithm-of-a-negative", "w = w - lr*g*log(-1)"),
     ("overflowing-exponential", "w = w - lr*g*exp(1e6)"),
-    ("nothing-but-a-constant", "w = 0"),
     ("no-gradient", "w = w"),
     ("step-in-a-condition", "w = where(t > 1, w - lr*g, w)"),
     ("comments-and-blank-lines", f"\n# first\n\n{STEP}  # last: import os; eval('1')\n\n"),
     ("coding-cookie", f"# -*- coding: utf-7 -*-\n{STEP}"),
     ("type-comment", f"{STEP}  # type: ignore"),
     ("indented-throughout", f"\n    z = g\n    {STEP}\n    "),
+    ("uneven-indentation", f"    z = g\n  {STEP}"),
+    ("tab-against-spaces", f"\tz = g\n        {STEP}"),
+    ("tab-between-tokens", "w = w\t- lr*g"),
+    ("carriage-return-and-line-feed", f"z = g\r\n{STEP}\r\n"),
+    ("parenthesised-target", "(w) = w - lr*g"),
+    ("parenthesised-operator", "w = w - lr*(abs)(g)"),
+    ("trailing-comma-in-a-call", "w = w - lr*minimum(g, w,)"),
+    ("integer-of-400-digits", "w = w - lr*g*" + "9" * 400),
+    ("comparison-in-parentheses", "w = where((g > 0), w, w - lr*g)"),
+    ("comparison-of-equality", "w = where(g == 0, w, w - lr*g)"),
+    ("names-of-builtins", "float = g\nprint = float\nrange = print\nw = w - lr*range"),
     ("names-of-generated-code", "p = g\ni = p\nn = i\nout = n\nx = out\ns = x\nself = s\nw = w - lr*self"),
     ("parentheses-50", "w = w - lr*" + _nested("(", "g", ")", 50)),
     ("unary-minus-50", "w = " + "-" * 50 + "g"),
     ("powers-40", "w = w - lr*g" + "**1" * 40),
     ("additions-200", "w = w - lr*(g" + "+g" * 200 + ")"),
+    ("subtractions-to-the-end-of-a-line", "w=w" + "-g" * 248),
     ("line-of-500", STEP.ljust(499) + "#"),
     ("lines-200", _lines(200)),
     # a graph of 150 nodes, but 2^150 terms for whoever writes it out as one expression
@@ -376,24 +403,4 @@ LEGAL: list[tuple[str, str]] = [
         "chain-of-150-states",
         "\n".join(["m0 = m0 + g", *(f"m{i} = m{i} + m{i - 1}" for i in range(1, 150)), "w = w - lr*m149"]),
     ),
-]
-
-UNDECIDED: list[tuple[str, str]] = [
-    ("tab-between-tokens", "w = w\t- lr*g"),
-    ("carriage-return-and-line-feed", f"z = g\r\n{STEP}\r\n"),
-    ("newline-inside-brackets", "w = (w\n     - lr*g)"),
-    ("parenthesised-target", "(w) = w - lr*g"),
-    ("parenthesised-operator", "w = w - lr*(abs)(g)"),
-    ("trailing-comma-in-a-call", "w = w - lr*minimum(g, w,)"),
-    ("number-hexadecimal", "w = w - 0x10*g"),
-    ("number-with-underscores", "w = w - 1_000*g"),
-    ("integer-of-400-digits", "w = w - lr*g*" + "9" * 400),
-    ("name-of-400", "x" * 400 + f" = g\n{STEP}"),
-    ("comparison-chained-in-where", "w = where(0 < g < 1, w, w - lr*g)"),
-    ("comparison-in-parentheses", "w = where((g > 0), w, w - lr*g)"),
-    ("comparison-of-equality", "w = where(g == 0, w, w - lr*g)"),
-    ("names-of-libraries", "torch = g\nmath = torch\nnumpy = math\nnumba = numpy\nw = w - lr*numba"),
-    ("names-of-builtins", "float = g\nprint = float\nrange = print\nw = w - lr*range"),
-    ("name-of-one-underscore", "_ = g\nw = w - lr*_"),
-    ("mangled-name", "__z = g\nw = w - lr*__z"),
 ]

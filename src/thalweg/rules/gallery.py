@@ -412,7 +412,10 @@ _ENTRIES = (
         BAHRAMI,
     ),
     Entry(
-        Rule("gravity_ema", _GRAVITY_MOMENTUM.replace("z", "g"), state="v", first_step=0, decay="decoupled", lr=0.1, beta=0.9),
+        Rule(
+            "gravity_ema", _GRAVITY_MOMENTUM.replace("z", "g"),
+            state="v", first_step=0, decay="decoupled", lr=0.1, beta=0.9,
+        ),
         "Gravity without damping and random start: EMA momentum with Gravity's beta-hat",
         BAHRAMI,
     ),
