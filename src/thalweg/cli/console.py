@@ -1,4 +1,4 @@
-"""What the commands share: where they print, how they show names, and how they end on bad input."""
+"""What the commands share: where they print, and how they end on bad input."""
 
 from typing import NoReturn
 
@@ -7,11 +7,6 @@ from rich.console import Console
 
 output = Console()
 messages = Console(stderr=True)
-
-
-def shown(name: str) -> str:
-    """A name as the command line has it: with hyphens."""
-    return name.replace("_", "-")
 
 
 def refuse(argument: str, value: object, why: str) -> NoReturn:

@@ -12,7 +12,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from thalweg.cli.console import end, messages, output, refuse, shown
+from thalweg.cli.console import end, messages, output, refuse
+from thalweg.names import shown
 
 if TYPE_CHECKING:  # these import torch, which takes seconds: `thalweg --help` need not wait
     from thalweg.race import Method, RaceResult, Summary

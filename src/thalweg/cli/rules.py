@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thalweg.cli.console import end, output, refuse, shown
+from thalweg.cli.console import end, output, refuse
+from thalweg.names import shown
 
 if TYPE_CHECKING:  # the gallery imports torch, which takes seconds
     from thalweg.rules.gallery import Entry

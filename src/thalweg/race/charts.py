@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from thalweg.names import shown
 from thalweg.race.method import Method
 from thalweg.race.record import Record
-from thalweg.race.summary import shown
 
 # The page's style sheet gives these variables a colour each for light and for dark; matplotlib only knows colours, so
 # each is drawn in a stand-in of its own, which is then replaced.

@@ -11,10 +11,11 @@ import jinja2
 from markupsafe import Markup
 
 from thalweg.files import write_atomically
+from thalweg.names import shown
 from thalweg.race import charts
 from thalweg.race.races import RaceResult
 from thalweg.race.record import Value
-from thalweg.race.summary import Score, Summary, shown
+from thalweg.race.summary import Score, Summary
 from thalweg.tasks import Task
 
 PACKAGES = ("thalweg", "torch", "numba", "numpy", "scipy", "scikit-learn")

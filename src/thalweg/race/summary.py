@@ -135,10 +135,5 @@ class Summary:
         return sum(record.diverged for draw in self.result.studies[task, method].draws for record in draw.records)
 
 
-def shown(name: str) -> str:
-    """A name as the command line and the reports write it: with hyphens."""
-    return name.replace("_", "-")
-
-
 def _score(values: Scores, verdict: str) -> Score:
     return Score(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else float("nan"), verdict)
