@@ -16,7 +16,9 @@ from thalweg.rules.rule import DECAYS, checked_value
 _AT_LEAST_0 = (0.0, math.inf, False)
 BOUNDS = {
     "lr": _AT_LEAST_0, "weight_decay": _AT_LEAST_0, "eps": _AT_LEAST_0, "momentum": _AT_LEAST_0,
-    "lr_decay": _AT_LEAST_0, "beta": (0.0, 1.0, True), "rho": (0.0, 1.0, True), "betas": (0.0, 1.0, False),
+    "lr_decay": _AT_LEAST_0, "momentum_decay": _AT_LEAST_0, "alpha": _AT_LEAST_0,
+    "initial_accumulator_value": _AT_LEAST_0, "initial_accumulator": _AT_LEAST_0,
+    "beta": (0.0, 1.0, True), "rho": (0.0, 1.0, True), "betas": (0.0, 1.0, False),
 }  # fmt: skip
 
 
@@ -31,6 +33,10 @@ def check_group(rule: Rule, group: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} must be a tuple of {len(default)} numbers, got {value!r}")
         if key in BOUNDS:
             _check_bounds(key, checked if isinstance(checked, tuple) else (checked,))
+        if key == "etas" and not (isinstance(checked, tuple) and 0 < checked[0] < 1 < checked[-1]):
+            raise ValueError(f"etas must be one in (0, 1) and one above 1, got {value!r}")
+        if key == "lr" and checked != 1 and not rule.reads_lr:
+            raise ValueError(f"lr must be 1 for {rule.name}, whose text has no lr, got {value!r}")
     if group["decay"] not in DECAYS:
         raise ValueError(f"decay must be 'coupled' or 'decoupled', got {group['decay']!r}")
     if not isinstance(group["maximize"], bool):

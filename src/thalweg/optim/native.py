@@ -10,7 +10,7 @@ import operator
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, lru_cache
 from typing import Any
@@ -45,7 +45,7 @@ class Table:
     """
 
     def __init__(self, parameters: list[torch.Tensor], states: list[dict[str, Any]], members: list[Member]) -> None:
-        self.parameters, self.states, self.members = parameters, states, members
+        self.parameters, self.states = parameters, states
         first = members[0]
         self.dtype = str(first.w.dtype).removeprefix("torch.")
         self.sizes = tuple(member.w.numel() for member in members)
@@ -54,21 +54,29 @@ class Table:
         self.addresses = np.array([[t.data_ptr() for t in row] for row in tensors], dtype=np.int64)
         self.written = [t for row in tensors for t in (row[0], *row[2:])]
         self._grad_form = {(torch.Tensor, p.dtype, torch.strided, False) for p in parameters}
+        self._shapes = [p.shape for p in parameters]
         self._strides = [p.stride() for p in parameters]
         self._tensors = [t for member in members for t in member.states]
 
-    def follows(self, rule: Rule, parameters: list[torch.Tensor], grads: list[torch.Tensor]) -> bool:
+    def follows(
+        self, rule: Rule, state: Mapping[Any, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor]
+    ) -> bool:
         """Whether the table holds for these parameters and gradients; if so it points at the gradients from now on."""
-        names = rule.program.tensor_states
+        names, scalars = rule.program.tensor_states, rule.program.scalar_states
         same = (
             len(parameters) == len(self.parameters)
             and all(map(operator.is_, parameters, self.parameters))
             and {(type(g), g.dtype, g.layout, g.is_neg()) for g in grads} == self._grad_form
             and [g.stride() for g in grads] == self._strides
             and [p.stride() for p in parameters] == self._strides
-            and all(map(operator.is_, (state[name] for state in self.states for name in names), self._tensors))
+            and [g.shape for g in grads] == self._shapes
+            and [p.shape for p in parameters] == self._shapes
+            and all(map(operator.is_, map(state.get, parameters), self.states))
+            and all(map(operator.is_, (own[name] for own in self.states for name in names), self._tensors))
             and [p.data_ptr() for p in parameters] == self.addresses[:, 0].tolist()
-            and len({state["step"] for state in self.states}) == 1
+            and [t.data_ptr() for t in self._tensors] == self.addresses[:, 2:].ravel().tolist()
+            and len({own["step"] for own in self.states}) == 1
+            and all(len({repr(own[name]) for own in self.states}) == 1 for name in scalars)
         )
         if same:
             self.addresses[:, 1] = [g.data_ptr() for g in grads]

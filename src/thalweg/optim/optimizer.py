@@ -119,7 +119,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group, checked like the defaults; its parameters' states are made at once."""
-        check_group(self.rule, {**self.defaults, **param_group})
+        if isinstance(param_group, dict):  # torch says what else it is
+            check_group(self.rule, {**self.defaults, **param_group})
         first = sum(len(group["params"]) for group in self.param_groups)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
@@ -138,16 +139,17 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _join(self, p: torch.Tensor, group: dict[str, Any], index: int) -> None:
         """Makes the states of a parameter, evaluating what the rule says that they begin with."""
         like = _state_like(p)
-        values = plain.initial(self.rule)(like, _stream(self._seed, index), **self.rule.scalars(group))
+        w = like.clone().copy_(torch.view_as_real(p.detach()) if p.is_complex() else p.detach())
+        values = plain.initial(self.rule)(w, _stream(self._seed, index), **self.rule.scalars(group))
         self.state[p]["step"] = 0
         for name, value in zip(self.rule.states, values, strict=True):
             kind = self.rule.program.kinds[name]
             if kind == Kind.SCALAR:
                 self.state[p][name] = float(value)
             elif kind == Kind.TENSOR:
-                self.state[p][name] = like.new_zeros(()).copy_(torch.as_tensor(value))
+                self.state[p][name] = like.new_zeros(()).copy_(torch.as_tensor(value, dtype=like.dtype))
             else:
-                self.state[p][name] = like.copy_(torch.as_tensor(value)).clone()
+                self.state[p][name] = like.copy_(torch.as_tensor(value, dtype=like.dtype)).clone()
 
     # The step
 
@@ -169,7 +171,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         both = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
         parameters, grads = [p for p, _ in both], [grad for _, grad in both]
         table = self._tables.get(id(group))
-        if table is not None and table.follows(self.rule, parameters, grads):
+        if table is not None and table.follows(self.rule, self.state, parameters, grads):
             self._step_bucket(group, table.states, partial(table.step, self.rule))
             return
         self._tables.pop(id(group), None)
@@ -179,7 +181,8 @@ class RuleOptimizer(torch.optim.Optimizer):
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients; make them dense first")
             state = self._state_of(p, group)
             member = self._member(p, grad, state)
-            clock = (state["step"], *(state[name] for name in self.rule.program.scalar_states))
+            # As text, so that -0 is not 0 and NaN is NaN.
+            clock = (state["step"], *(repr(state[name]) for name in self.rule.program.scalar_states))
             buckets[self._choose(member)[0], member.w.dtype, clock].append((p, state, member))
         for (backend, *_), entries in buckets.items():
             owners, states, members = (list(column) for column in zip(*entries, strict=True))
@@ -205,10 +208,20 @@ class RuleOptimizer(torch.optim.Optimizer):
             state.update(moved)
 
     def _member(self, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Member:
-        states = tuple(state[name] for name in self.rule.program.tensor_states)
+        program = self.rule.program
+        states = tuple(state[name] for name in program.tensor_states)
         if p.is_complex():
-            return Member(torch.view_as_real(p), torch.view_as_real(grad), states)
-        return Member(p, grad, states)
+            member = Member(torch.view_as_real(p), torch.view_as_real(grad.resolve_conj()), states)
+        else:
+            member = Member(p, grad, states)
+        shape = member.w.shape
+        for name, other in zip(("gradient", *program.tensor_states), (member.g, *states), strict=True):
+            if other.shape != (torch.Size() if program.kinds.get(name) == Kind.TENSOR else shape):
+                raise RuntimeError(
+                    f"the parameter is {tuple(shape)}, but its {name} is {tuple(other.shape)}; "
+                    "make the optimizer anew when a parameter changes its shape"
+                )
+        return member
 
     def _choose(self, member: Member) -> tuple[str, str]:
         """The backend for a parameter, and why not a faster one."""
@@ -231,7 +244,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         for i, group in enumerate(self.param_groups):
             for j, p in enumerate(group["params"]):
                 grad = torch.zeros_like(p) if p.grad is None else p.grad
+                known = p in self.state
                 backend, reason = self._choose(self._member(p, grad, self._state_of(p, group)))
+                if not known:  # looking changes nothing
+                    del self.state[p]
                 plans.append(Plan(i, j, tuple(p.shape), backend, reason))
         return plans
 
@@ -248,12 +264,16 @@ class RuleOptimizer(torch.optim.Optimizer):
             self._check_loaded(loaded)
             final.update(loaded)
 
-        last_hook = self.register_load_state_dict_pre_hook(check_and_keep)  # it sees what the user's own hooks made
+        # The last hook before loading sees what the user's own made; the first one after shows them the final states.
+        hooks = [
+            self.register_load_state_dict_pre_hook(check_and_keep),
+            self.register_load_state_dict_post_hook(lambda _: self._restore(final), prepend=True),
+        ]
         try:
             super().load_state_dict(state_dict)
         finally:
-            last_hook.remove()
-        self._restore(final)
+            for hook in hooks:
+                hook.remove()
 
     def _restore(self, loaded: Mapping[str, Any]) -> None:
         """Puts back the saved dtypes, which the base class has cast to the parameters' own."""
@@ -295,8 +315,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._tables = {}  # the states are other tensors now
         super().__setstate__(state)
         for group in self.param_groups:
-            for key, value in self.defaults.items():
-                group.setdefault(key, value)
+            for key in (*self.rule.hyperparameters, "maximize", "decay"):
+                group.setdefault(key, self.defaults[key])
 
 
 _STEPS = {"blocks": steps.blocks_step, "plain": steps.plain_step}

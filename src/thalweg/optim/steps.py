@@ -82,8 +82,8 @@ def unfit_for_native(member: Member) -> str:
         return f"the parameter is on {w.device}"
     if type(w) not in (torch.Tensor, torch.nn.Parameter) or type(member.g) is not torch.Tensor:
         return f"the parameter is a {type(w).__name__}, its gradient a {type(member.g).__name__}"
-    if w.dtype not in NATIVE_DTYPES:
-        return f"the parameter is {w.dtype}"
+    if w.dtype not in NATIVE_DTYPES or w.is_neg():
+        return f"the parameter is {w.dtype}" + " with its sign put off" * w.is_neg()
     if w.layout != torch.strided or not is_dense(w):
         return "the parameter is not dense in memory"
     for other in (member.g, *member.states):

@@ -66,6 +66,12 @@ def _where(condition: bool, a: float, b: float) -> float:
     return a if condition else b
 
 
+def _power(a: Any, b: Any) -> Any:
+    """a ** b, a tensor in it. For b = 0.5 torch takes a root, and that of -inf is NaN where the power is inf."""
+    power = a**b
+    return torch.where(a == -math.inf, math.inf, power) if isinstance(b, float) and b == 0.5 else power
+
+
 def _safe_div(a: Any, b: Any) -> Any:
     """a / b, and 0 where b is 0; of floats or of tensors."""
     if isinstance(b, torch.Tensor):
@@ -76,7 +82,7 @@ def _safe_div(a: Any, b: Any) -> Any:
 def _lift(scalar: float, like: torch.Tensor) -> torch.Tensor:
     """A scalar as a 0-d tensor of the dtype and device of `like`; a truth value stays one."""
     dtype = torch.bool if isinstance(scalar, bool) else like.dtype
-    return torch.full((), scalar, dtype=dtype, device=like.device)
+    return torch.tensor(scalar, dtype=dtype, device=like.device)  # torch.full raises where it overflows to inf
 
 
 def _spread(value: Any, like: torch.Tensor) -> torch.Tensor:
@@ -90,7 +96,7 @@ def _max_abs(x: torch.Tensor) -> torch.Tensor:
 
 
 def _norm(x: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(x)
+    return x.square().sum().sqrt()  # torch's own norm overflows elsewhere, and of one element not at all
 
 
 def _mean(x: torch.Tensor) -> torch.Tensor:
@@ -123,6 +129,6 @@ NAMES: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
         _div, _pow, _sign, _sqrt, _square, _exp, _log, _minimum, _maximum, _where,
-        _safe_div, _lift, _spread, _max_abs, _norm, _mean, _draw_seed, _stream, _normal,
+        _power, _safe_div, _lift, _spread, _max_abs, _norm, _mean, _draw_seed, _stream, _normal,
     )
 }  # fmt: skip

@@ -396,7 +396,7 @@ _ENTRIES = (
     ),
     Entry(
         Rule(
-            "gravity", "z = g/(1 + (g*max_abs(g))**2)" + _GRAVITY_MOMENTUM,
+            "gravity", "z = g/(1 + square(g*max_abs(g)))" + _GRAVITY_MOMENTUM,
             state="v", init=_NOISE, first_step=0, decay="decoupled", lr=0.1, alpha=0.01, beta=0.9,
         ),
         "momentum of gradients damped where they are large, from a random start",

@@ -104,8 +104,8 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
 def _over_slices(partials: np.ndarray, combined: int, owners: np.ndarray, sizes: np.ndarray, dtype: str) -> np.ndarray:
     """The reduction of each parameter, of the partial results of its slices, taken in their order."""
     results = np.zeros(len(sizes))
-    (np.maximum if combined == MAXIMUM else np.add).at(results, owners, partials)
     with np.errstate(over="ignore", invalid="ignore"):
+        (np.maximum if combined == MAXIMUM else np.add).at(results, owners, partials)
         totals = results.astype(dtype)  # overflows where torch's sum in this dtype does
         if combined == ROOT_OF_SUM:
             return np.sqrt(totals)

@@ -47,7 +47,7 @@ class Fold:
 class Operator:
     """One row of the table.
 
-    `lifts`: torch's function takes tensors alone, so scalars are made 0-d tensors before the call.
+    `lifts`: the arguments that torch must be given as tensors: scalars there are made 0-d tensors before the call.
     `fold`: of an operator that takes one parameter tensor to one value, its loop in a native step.
     `compares`: may stand only in the condition of `where`.
     `draws`: makes random numbers in the shape of the weight, and may stand only in an initial value.
@@ -59,7 +59,7 @@ class Operator:
     scalar: Form
     numba: Form
     latex: Form
-    lifts: bool = False
+    lifts: tuple[int, ...] = ()
     commutes: bool = False
     fold: Fold | None = None
     compares: bool = False
@@ -90,7 +90,7 @@ def _function(
     torch: str = "",
     scalar: str = "",
     numba: str = "",
-    lifts: bool = False,
+    lifts: tuple[int, ...] = (),
     commutes: bool = False,
 ) -> Operator:
     """A named function: `torch.name`, and where floats or numba lack it, our own `_name`."""
@@ -142,6 +142,7 @@ _ROWS = (
         "/",
         2,
         torch=_infix("/", PRODUCT),
+        lifts=(0,),  # of a float over a tensor torch makes the float times a reciprocal, which overflows sooner
         scalar=_call("_div", 2),
         numba=_infix("/", PRODUCT),
         latex=Form(r"\frac{{{0}}}{{{1}}}", SIGN, (COMPARISON, COMPARISON)),
@@ -149,7 +150,7 @@ _ROWS = (
     Operator(
         "**",
         2,
-        torch=_PYTHON_POWER,
+        torch=_call("_power", 2),
         scalar=_call("_pow", 2),
         numba=_PYTHON_POWER,
         latex=Form("{0}^{{{1}}}", POWER, (ATOM, COMPARISON)),
@@ -162,10 +163,10 @@ _ROWS = (
     _function("exp", _latex_call(r"\exp"), numba="np.exp"),
     _function("log", _latex_call(r"\log"), numba="np.log"),
     _function("tanh", _latex_call(r"\tanh"), scalar="math.tanh", numba="np.tanh"),
-    _function("minimum", _latex_pair(r"\min"), lifts=True, commutes=True),
-    _function("maximum", _latex_pair(r"\max"), lifts=True, commutes=True),
-    _function("safe_div", _latex_pair(r"\operatorname{{safe\_div}}"), torch="_safe_div", lifts=True),
-    _function("where", _CASES, lifts=True),
+    _function("minimum", _latex_pair(r"\min"), lifts=(0, 1), commutes=True),
+    _function("maximum", _latex_pair(r"\max"), lifts=(0, 1), commutes=True),
+    _function("safe_div", _latex_pair(r"\operatorname{{safe\_div}}"), torch="_safe_div", lifts=(0, 1)),
+    _function("where", _CASES, lifts=(0, 1, 2)),
     _reduction(
         "max_abs",
         Form(r"\max\left|{0}\right|", SIGN, (COMPARISON,)),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from thalweg.rules.arithmetic import NAMES
-from thalweg.rules.operators import Form
+from thalweg.rules.operators import COMPARISON, Form
 from thalweg.rules.program import (
     COUPLED,
     DECOUPLED,
@@ -41,13 +41,11 @@ def torch_text(node: Node, kinds: Kinds) -> str:
         if kind_of(node, kinds) == Kind.SCALAR:
             return node.operator.scalar
         form = node.operator.torch
-        if not node.operator.lifts:
-            return form
-        lifted = [
-            f"_lift({{{i}}}, w)" if kind_of(argument, kinds) == Kind.SCALAR else f"{{{i}}}"
-            for i, argument in enumerate(node.arguments)
-        ]
-        return Form(form.template.format(*lifted), form.binds, form.needs)
+        slots, needs = [f"{{{i}}}" for i in range(node.operator.arity)], list(form.needs)
+        for i in node.operator.lifts:
+            if kind_of(node.arguments[i], kinds) == Kind.SCALAR:
+                slots[i], needs[i] = f"_lift({{{i}}}, w)", COMPARISON
+        return Form(form.template.format(*slots), form.binds, tuple(needs))
 
     return write(node, form_of, _leaf)
 

@@ -60,6 +60,7 @@ class Rule:
     states: tuple[str, ...]
     initial: Mapping[str, Node]
     program: Program
+    reads_lr: bool
 
     def __init__(
         self,
@@ -143,8 +144,9 @@ class Rule:
         """A hyperparameter that nothing reads is a mistake: setting it would change nothing."""
         read = set().union(*(names_read(equation.value) for equation in equations))
         read = read.union(*(names_read(node) for node in self.initial.values()))
+        self.reads_lr = "lr" in read
         for key, value in self.hyperparameters.items():
-            if key == "lr" and "lr" not in read and value != 1.0:
+            if key == "lr" and not self.reads_lr and value != 1.0:
                 raise ValueError(f"{self._title} has no lr in its text, so lr must be 1, got {value!r}")
             unread = [name for name in split_names(key, value) if name not in read]
             if key not in ("lr", "weight_decay") and unread:
@@ -280,7 +282,8 @@ def checked_value(key: str, value: Any) -> Hyperparameter:
 
 
 def _checked_number(key: str, value: Any) -> float:
-    number = value.item() if hasattr(value, "item") and getattr(value, "size", None) == 1 else value
+    size = value.numel() if hasattr(value, "numel") else getattr(value, "size", None)  # torch's, or NumPy's
+    number = value.item() if size == 1 else value
     if isinstance(number, bool) or not isinstance(number, Real) or math.isnan(number):
         raise ValueError(f"{key} must be a number or a tuple of numbers, got {value!r}")
     return float(number)
