@@ -44,10 +44,12 @@ class SGD(RuleOptimizer):
     Raises ValueError where Nesterov's momentum is asked for with dampening or without momentum.
     """
 
+    chooses_by = ("momentum", "dampening", "nesterov")
+
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 0.01,
+        lr: float = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
         weight_decay: float = 0.0,
@@ -75,7 +77,7 @@ class EMAMomentum(RuleOptimizer):
     def __init__(
         self,
         params: ParamsT,
-        lr: float = 0.1,
+        lr: float = 0.01,
         beta: float = 0.9,
         weight_decay: float = 0.0,
         **options: Unpack[Options],
@@ -123,6 +125,8 @@ class Adadelta(RuleOptimizer):
 class RMSprop(RuleOptimizer):
     """Steps divided by the root of a running average of squares, as `torch.optim.RMSprop`; the flags pick the text."""
 
+    chooses_by = ("momentum", "centered")
+
     def __init__(
         self,
         params: ParamsT,
@@ -145,6 +149,8 @@ class RMSprop(RuleOptimizer):
 class Adam(RuleOptimizer):
     """Adam, with coupled weight decay; `amsgrad` for the divisor that never shrinks."""
 
+    chooses_by = ("amsgrad",)
+
     def __init__(
         self,
         params: ParamsT,
@@ -162,6 +168,8 @@ class Adam(RuleOptimizer):
 @_of("adamw")
 class AdamW(RuleOptimizer):
     """Adam with decoupled weight decay, 0.01 by default."""
+
+    chooses_by = ("amsgrad",)
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch.optim.optimizer import ParamsT
@@ -78,6 +78,9 @@ class RuleOptimizer(torch.optim.Optimizer):
     tensor([0., 0.])
     """
 
+    # Arguments by which a named class chooses between several rules.
+    chooses_by: ClassVar[tuple[str, ...]] = ()
+
     def __init__(
         self,
         params: ParamsT,
@@ -121,6 +124,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Adds a group, checked like the defaults; its parameters' states are made at once."""
         if isinstance(param_group, dict):  # torch says what else it is
             check_group(self.rule, {**self.defaults, **param_group})
+            for key in self.chooses_by:
+                if key in param_group and key not in self.rule.hyperparameters:
+                    raise ValueError(
+                        f"{key} chooses the rule of the whole {type(self).__name__}: give it to the constructor, "
+                        f"not to a group, got {param_group[key]!r}"
+                    )
         first = sum(len(group["params"]) for group in self.param_groups)
         super().add_param_group(param_group)
         group = self.param_groups[-1]

@@ -172,30 +172,30 @@ _NOISE = {"v": "normal(0, safe_div(alpha, lr))"}
 
 _ENTRIES = (
     Entry(
-        Rule("sgd", "w = w - lr*g", state="", lr=0.01),
+        Rule("sgd", "w = w - lr*g", state="", lr=1e-3),
         "stochastic gradient descent",
         ROBBINS,
     ),
     Entry(
-        Rule("heavy_ball", "v = momentum*v + g\n w = w - lr*v", state="v", lr=0.01, momentum=0.9),
+        Rule("heavy_ball", "v = momentum*v + g\n w = w - lr*v", state="v", lr=1e-3, momentum=0.9),
         "gradient descent with momentum",
         POLYAK,
     ),
     Entry(
         Rule(
             "dampened_momentum", "v = where(t <= 1, g, momentum*v + (1 - dampening)*g)\n w = w - lr*v",
-            state="v", lr=0.01, momentum=0.9, dampening=0.0,
+            state="v", lr=1e-3, momentum=0.9, dampening=0.0,
         ),
         "momentum as torch's SGD has it, with dampening from the second step on",
         POLYAK,
     ),
     Entry(
-        Rule("ema_momentum", "v = beta*v + (1 - beta)*g\n w = w - lr*v", state="v", lr=0.1, beta=0.9),
+        Rule("ema_momentum", "v = beta*v + (1 - beta)*g\n w = w - lr*v", state="v", lr=0.01, beta=0.9),
         "momentum as an exponential moving average (the survey's form)",
         XU,
     ),
     Entry(
-        Rule("nesterov", "v = momentum*v + g\n w = w - lr*(g + momentum*v)", state="v", lr=0.01, momentum=0.9),
+        Rule("nesterov", "v = momentum*v + g\n w = w - lr*(g + momentum*v)", state="v", lr=1e-3, momentum=0.9),
         "Nesterov's accelerated gradient, in the form that reads gradients where they are taken",
         SUTSKEVER,
     ),
