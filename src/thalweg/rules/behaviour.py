@@ -35,9 +35,14 @@ def behaviour(rule: Rule, seed: int = 0) -> str:
         g[i % LANES] = 0.0
         clock, before = float(rule.first_step + i), w
         w, *states = plain.step(rule)(w, g, *states, t=clock, **scalars, maximize=False, decay=rule.decay)
-        digest.update(" ".join(_five_digits(value) for value in (w - before).tolist()).encode())
+        pairs = zip((w - before).tolist(), before.tolist(), strict=True)
+        digest.update(" ".join(_five_digits(*pair) for pair in pairs).encode())
     return digest.hexdigest()[:16]
 
 
-def _five_digits(value: float) -> str:
-    return f"{value + 0.0:.4e}" if math.isfinite(value) else str(value)
+def _five_digits(step: float, weight: float) -> str:
+    """Five digits of a step, and fewer of one so small that the weight's own rounding is among them."""
+    if not math.isfinite(step) or not math.isfinite(weight):
+        return str(step)
+    floor = -11 + math.frexp(weight)[1] * math.log10(2)
+    return f"{round(step, -math.ceil(floor)) + 0.0:.4e}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -16,18 +17,18 @@ from typing import Any
 
 from thalweg.rules import plain
 from thalweg.rules.operators import OPERATORS, Operator
-from thalweg.rules.program import COUPLED, DECOUPLED, Node, Number, Read
+from thalweg.rules.program import COUPLED, DECOUPLED, Kinds, Node, Number, Read, kind_of
 from thalweg.rules.rule import Rule
 
 SUM, PRODUCT, NUMBER = "sum", "product", "number"
+TRIED = 8  # of states that are alike
 
 
 def canonical(rule: Rule) -> str:
     """See `Rule.canonical`."""
     graph = _Graph(rule)
-    states = graph.live_states(rule)
-    colours = graph.colours(states)
-    named = {state: f"s{i}" for i, state in enumerate(sorted(states, key=lambda s: colours[s]), start=1)}
+    order = graph.order(graph.live_states(rule))
+    named = {state: f"s{i}" for i, state in enumerate(order, start=1)}
     return _Text(graph, named, graph.keys(named)).written(rule)
 
 
@@ -35,7 +36,8 @@ def canonical(rule: Rule) -> str:
 class _Value:
     """A sum (`number` + coefficient * part ...), a product (part ** exponent ...), a number, a leaf, or an operator.
 
-    `parts` pairs the indices of earlier values with their coefficients, exponents, or, of an operator, zeros.
+    `parts` pairs the indices of earlier values with their coefficients, exponents, or, of an operator, zeros. The
+    `number` of a random draw counts those before it: no two draws are one.
     """
 
     what: str
@@ -48,37 +50,52 @@ class _Graph:
 
     def __init__(self, rule: Rule) -> None:
         self.values: list[_Value] = []
-        self.index: dict[_Value, int] = {}
+        self.index: dict[str, int] = {}
+        self.draws = 0
+        self._needed: list[int] | None = None
         self.leaves = {name: self.add(_Value(name)) for name in ("w", "g", "t", *rule.states)}
         self.names = {name: self.number(value) for name, value in rule.scalars(rule.hyperparameters).items()}
         self.names |= self.leaves
-        self.first = {state: self.of(rule.initial.get(state, Number(0.0))) for state in rule.states}
+        self.first = {state: self.begun(rule, state) for state in rule.states}
         decay = {"coupled": COUPLED, "decoupled": DECOUPLED}[rule.decay]
         flags = [decay] if rule.hyperparameters["weight_decay"] != 0 else []
-        for equation in rule.program.specialised(flags).equations:
-            self.names[equation.name] = self.of(equation.value)
+        for equation, kinds in rule.program.specialised(flags).with_kinds():
+            self.names[equation.name] = self.of(equation.value, kinds)
+
+    def begun(self, rule: Rule, state: str) -> int:
+        """What a state begins as."""
+        self.draws = 0
+        return self.of(rule.initial.get(state, Number(0.0)), rule.program.kinds)
 
     def add(self, value: _Value) -> int:
-        if value not in self.index:
-            self.index[value] = len(self.values)
+        key = repr(value)  # tells 0 and -0 apart, and no NaN from another
+        if key not in self.index:
+            self.index[key] = len(self.values)
             self.values.append(value)
-        return self.index[value]
+        return self.index[key]
 
     def number(self, value: float) -> int:
-        return self.add(_Value(NUMBER, math.nan if value != value else value + 0.0))  # one NaN, one zero
+        return self.add(_Value(NUMBER, value))
 
-    def of(self, node: Node) -> int:
+    def of(self, node: Node, kinds: Kinds) -> int:
         """The value of an expression, where the names stand at present."""
         if isinstance(node, Number):
             return self.number(node.value)
         if isinstance(node, Read):
             return self.names[node.name]
-        name, arguments = node.operator.name, [self.of(argument) for argument in node.arguments]
+        name, arguments = node.operator.name, [self.of(argument, kinds) for argument in node.arguments]
         numbers = [self.values[a].number for a in arguments if self.values[a].what == NUMBER]
         if len(numbers) == len(arguments) and not node.operator.draws:
             return self.number(float(_on_floats(node.operator)(*numbers)))
         if name == "where" and self.values[arguments[0]].what == NUMBER:
-            return arguments[1] if numbers[0] else arguments[2]
+            chosen = 1 if numbers[0] else 2
+            if kind_of(node.arguments[chosen], kinds) == kind_of(node, kinds):
+                return arguments[chosen]
+            zero = self.number(0.0)  # the other branch still makes a tensor of it
+            arguments[0] = self.add(_Value("==" if chosen == 1 else "!=", 0.0, ((zero, 0.0), (zero, 0.0))))
+        if node.operator.draws:
+            self.draws += 1
+            return self.add(_Value(name, float(self.draws), tuple((a, 0.0) for a in arguments)))
         if name in ("+", "-", "negative"):
             signs = {"+": (1.0, 1.0), "-": (1.0, -1.0), "negative": (-1.0,)}[name]
             return self.sum(zip(arguments, signs, strict=True))
@@ -102,9 +119,9 @@ class _Graph:
             elif value.what == SUM:
                 constant += factor * value.number
                 for part, coefficient in value.parts:
-                    table[part] = table.get(part, 0.0) + factor * coefficient
+                    table[part] = table.get(part, -0.0) + factor * coefficient
             else:
-                table[index] = table.get(index, 0.0) + factor
+                table[index] = table.get(index, -0.0) + factor
         if not table:
             return self.number(constant)
         if constant == 0 and list(table.values()) == [1.0]:
@@ -150,10 +167,25 @@ class _Graph:
             waiting += parts
         return seen
 
-    def colours(self, states: list[str]) -> dict[str, str]:
-        """A hash for each state by what it begins with and how it is updated, whatever it is called."""
-        colours = dict.fromkeys(states, "")
-        colours = {state: self.keys(colours)[self.first[state]] for state in states}
+    def order(self, states: list[str]) -> list[str]:
+        """The states in an order that does not depend on their names: by colour, ties broken one after another.
+
+        Of states alike, each is marked in turn, and the one stays marked whose mark gives the smallest colours. States
+        that play one part give the same; where more than a few are alike, only a few are tried.
+        """
+        beginnings = self.keys(dict.fromkeys(states, ""))
+        colours = self.refined({state: beginnings[self.first[state]] for state in states})
+        while len(set(colours.values())) < len(states):
+            counts = Counter(colours.values())
+            tied = min(colour for colour, count in counts.items() if count > 1)
+            alike = [state for state in states if colours[state] == tied][:TRIED]
+            marked = [self.refined({**colours, state: _hash("marked", tied)}) for state in alike]
+            colours = min(marked, key=lambda trial: sorted(trial.values()))
+        return sorted(states, key=lambda state: colours[state])
+
+    def refined(self, colours: dict[str, str]) -> dict[str, str]:
+        """A hash for each state by its colour and how it is updated, whatever it is called."""
+        states = list(colours)
         distinct = 0
         while len(set(colours.values())) > distinct:  # each round tells apart states that differ one step further on
             distinct = len(set(colours.values()))
@@ -164,13 +196,21 @@ class _Graph:
     def keys(self, colours: dict[str, str]) -> list[str]:
         """A hash for each value by its structure, given those of the states."""
         leaves = {self.leaves[state]: colour for state, colour in colours.items()}
-        keys: list[str] = []
-        for index, value in enumerate(self.values):
+        keys = [""] * len(self.values)
+        for index in self.needed(tuple(colours)):
+            value = self.values[index]
             parts = [f"{keys[part]}:{factor!r}" for part, factor in value.parts]
             if value.what in (SUM, PRODUCT) or (value.what in OPERATORS and OPERATORS[value.what].commutes):
                 parts.sort()
-            keys.append(_hash("state", leaves[index]) if index in leaves else _hash(value.what, value.number, *parts))
+            keys[index] = _hash("state", leaves[index]) if index in leaves else _hash(value.what, value.number, *parts)
         return keys
+
+    def needed(self, states: tuple[str, ...]) -> list[int]:
+        """The values that the weight, these states, and what they begin as are made of, earlier ones first."""
+        if self._needed is None:
+            roots = [*(self.names[name] for name in ("w", *states)), *(self.first[state] for state in states)]
+            self._needed = sorted(set().union(*map(self.below, roots)))
+        return self._needed
 
 
 class _Text:
@@ -205,20 +245,20 @@ class _Text:
         return "\n".join([*lines, *self.assignments()])
 
     def assignments(self) -> list[str]:
-        """The new states, then the new weight; a state that takes over another's old value reads it first."""
+        """The new states, then the new weight; what takes over a state's old value reads it first."""
         first, last = [], []
         leaves = {self.graph.leaves[state] for state in self.states}
-        for state, short in self.states.items():
-            root = self.graph.names[state]
+        for name, short in (*self.states.items(), ("w", "w")):
+            root = self.graph.names[name]
             text = self.texts[root]
             if root in leaves:
                 first.append(f"{short}_next = {text}")
                 text = f"{short}_next"
             last.append(f"{short} = {text}")
-        return [*first, *last, f"w = {self.texts[self.graph.names['w']]}"]
+        return [*first, *last]
 
     def expression(self, value: _Value) -> str:
-        parts = sorted(value.parts, key=lambda part: self.order[part[0]])
+        parts = sorted(value.parts, key=lambda part: (self.draw(part[0]), self.order[part[0]]))
         if value.what == NUMBER:
             return _number(value.number)
         if value.what == SUM:
@@ -231,6 +271,11 @@ class _Text:
         if operator.name.isidentifier():
             return f"{operator.name}({', '.join(self.texts[part] for part, _ in arguments)})"
         return f" {operator.name} ".join(self.texts[part] for part, _ in arguments)
+
+    def draw(self, index: int) -> float:
+        """Which random draw a value is; they keep their order."""
+        value = self.graph.values[index]
+        return value.number if value.what in OPERATORS and OPERATORS[value.what].draws else math.inf
 
     def term(self, part: int, coefficient: float) -> str:
         return self.texts[part] if coefficient == 1 else f"{_number(coefficient)}*{self.texts[part]}"
@@ -264,7 +309,7 @@ def _number(value: float) -> str:
     if value != value:
         return "(0/0)"
     text = "1e999" if math.isinf(value) else repr(abs(value))
-    return f"(-{text})" if value < 0 else text
+    return f"(-{text})" if math.copysign(1.0, value) < 0 else text
 
 
 def _hash(*parts: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import math
 import re
 from importlib.metadata import version
@@ -36,7 +37,9 @@ def source(rule: Rule) -> str:
         class_name=class_name(rule),
         first_step=rule.first_step,
         equations=rule.text.splitlines(),
-        modules=[module for module in ("hashlib", "math") if any(f"{module}." in part for part in (*helpers, step))],
+        modules=[
+            module for module in ("hashlib", "math") if any(f"{module}." in part for part in (*helpers, step, initial))
+        ],
         helpers=helpers,
         step=step,
         initial=initial,
@@ -53,7 +56,7 @@ def source(rule: Rule) -> str:
 def class_name(rule: Rule) -> str:
     """The rule's name as a class is named: `gravity_ema` becomes GravityEma."""
     name = "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", rule.name))
-    return name if name[:1].isalpha() else f"Rule{name}"
+    return name if name[:1].isalpha() and not keyword.iskeyword(name) else f"Rule{name}"
 
 
 def _called(text: str) -> list[Any]:

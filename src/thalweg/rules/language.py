@@ -19,11 +19,11 @@ from thalweg.rules.program import Apply, Equation, Kind, Kinds, Node, Number, Re
 
 MAX_LINES, MAX_LINE, MAX_DEPTH, MAX_NAME = 200, 500, 50, 40
 
-# Names that mean something else in the texts that are generated from a rule.
-RESERVED = frozenset({"torch", "math", "np", "generator", "maximize", "decay", "weight_decay"})
+# Names that mean something else in the texts that are generated from a rule, or to an optimizer.
+RESERVED = frozenset({"torch", "math", "np", "generator", "maximize", "decay", "weight_decay", "step", "params"})
 
 _TOKEN = re.compile(
-    r"(?P<space>[ \t]+)|(?P<comment>\#[\t -~]*)|(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    r"(?P<space>[ \t]+)|(?P<comment>\#[\t -~]*)|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign>\*\*|<=|>=|==|!=|[-+*/(),=<>])"
 )
 _ALLOWED = "allowed: equations `name = expression` of names, numbers, + - * / **, and " + ", ".join(FUNCTIONS)
@@ -58,7 +58,7 @@ class Source:
 
     def lines(self) -> Iterator[Line]:
         """The lines that hold something, scanned."""
-        count = self.text.strip().count("\n") + 1
+        count = self.text.count("\n") + 1
         if count > MAX_LINES:
             self.refuse(MAX_LINES + 1, 1, f"{count} lines", f"allowed: {MAX_LINES} lines")
         for number, text in enumerate(self.text.split("\n"), start=1):
@@ -100,21 +100,18 @@ class Source:
 
     def _bound(self, line: int, tokens: list[Token]) -> None:
         """Bounds nesting before `ast.parse`, whose own recursion ends in an error without a place."""
-        depth, minuses, powers = 0, 0, [0]
+        waiting = [0]  # for each open bracket, and before the first: the signs and powers that wait for their operand
         for previous, token in zip([None, *tokens], tokens, strict=False):
             unary = token.text == "-" and (previous is None or (previous.kind == "sign" and previous.text != ")"))
-            minuses = minuses + 1 if unary else 0
             if token.text == "(":
-                depth += 1
-                powers.append(0)
+                waiting.append(0)
             elif token.text == ")":
-                depth -= 1
-                powers = powers[:-1] or [0]
-            elif token.text == "**":
-                powers[-1] += 1
-            elif token.kind == "sign" and not unary:
-                powers[-1] = 0
-            if max(depth, minuses, powers[-1]) > MAX_DEPTH:
+                waiting = waiting[:-1] or [0]
+            elif unary or token.text == "**":
+                waiting[-1] += 1
+            elif token.kind == "sign":
+                waiting[-1] = 0
+            if len(waiting) - 1 + sum(waiting) > MAX_DEPTH:
                 self.refuse(
                     line, token.column, f"more than {MAX_DEPTH} nested brackets, signs or powers",
                     f"allowed: {MAX_DEPTH} deep",
@@ -140,6 +137,17 @@ class Expressions:
         self.source.refuse(self.line.number, self.column(tree), found, allowed)
 
     def node(self, tree: ast.expr) -> Node:
+        """A sum or product of many terms leans to the left, and is walked along: its length costs no recursion."""
+        spine: list[ast.BinOp] = []
+        while isinstance(tree, ast.BinOp) and type(tree.op) in _BINARY:
+            spine.append(tree)
+            tree = tree.left
+        node = self.operand(tree)
+        for outer in reversed(spine):
+            node = self.applied(outer, _BINARY[type(outer.op)], (node, self.node(outer.right)))
+        return node
+
+    def operand(self, tree: ast.expr) -> Node:
         if isinstance(tree, ast.Constant):
             return self.number(tree)
         if isinstance(tree, ast.Name):
@@ -147,8 +155,6 @@ class Expressions:
                 self.refuse(tree, f"the operator {tree.id!r} without arguments")
             self.check_read(tree.id, self.line.number, self.column(tree))
             return Read(tree.id)
-        if isinstance(tree, ast.BinOp) and type(tree.op) in _BINARY:
-            return self.apply(tree, _BINARY[type(tree.op)], [tree.left, tree.right])
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
             return self.apply(tree, NEGATIVE.name, [tree.operand])
         if isinstance(tree, ast.Call):
@@ -188,8 +194,13 @@ class Expressions:
 
     def apply(self, tree: ast.expr, name: str, arguments: list[ast.expr], first: Node | None = None) -> Apply:
         nodes = [self.node(argument) for argument in arguments]
-        nodes = nodes if first is None else [first, *nodes]
-        return Apply(OPERATORS[name], tuple(nodes), self.line.number, self.column(tree))
+        return self.applied(tree, name, tuple(nodes if first is None else [first, *nodes]))
+
+    def applied(self, tree: ast.expr, name: str, nodes: tuple[Node, ...]) -> Apply:
+        node = Apply(OPERATORS[name], nodes, self.line.number, self.column(tree))
+        if node.depth > MAX_DEPTH:  # generated Python nests as deep: its brackets are bounded too
+            self.refuse(tree, f"more than {MAX_DEPTH} nested operators", f"allowed: {MAX_DEPTH} deep, sums aside")
+        return node
 
 
 @dataclass(frozen=True)
@@ -225,7 +236,7 @@ def parse_rule(title: str, text: str, given: Collection[str], declared: Collecti
         target, value = _assignment(source, line)
         _check_target(source, line, target.id, given, equations)
         node = Expressions(source, line, check_read, draws=False).node(value)
-        equations[target.id] = Equation(target.id, node)
+        equations[target.id] = Equation(target.id, node, line=line.number, column=line.column)
 
     for name, (at_line, column) in early.items():
         if name not in equations:
@@ -260,6 +271,8 @@ def _check_target(source: Source, line: Line, name: str, given: Collection[str],
 
 def parse_initial(title: str, text: str, given: Collection[str]) -> Node:
     """Reads the initial value of a state: an expression of the hyperparameters, w, and normal(mean, std)."""
+    if not isinstance(text, str):
+        raise TypeError(f"{title} must be a string, got {text!r}")
     source = Source(title, text)
     lines = list(source.lines())
     if len(lines) != 1:
@@ -272,6 +285,16 @@ def parse_initial(title: str, text: str, given: Collection[str]) -> Node:
     tree = source.parse(lines[0], "eval")
     assert isinstance(tree, ast.Expression)
     return Expressions(source, lines[0], check_read, draws=True).node(tree.body)
+
+
+def check_equation(title: str, equation: Equation, kinds: Kinds) -> None:
+    """Refuses a weight that is not per-weight, and values of a wrong kind as arguments."""
+    check_kinds(title, equation.value, kinds)
+    found = kind_of(equation.value, kinds)
+    if equation.name == "w" and found != Kind.WEIGHT:
+        Source(title, "").refuse(
+            equation.line, equation.column, f"w is assigned a {found} value", "needed: a per-weight one"
+        )
 
 
 def check_kinds(title: str, node: Node, kinds: Kinds) -> None:

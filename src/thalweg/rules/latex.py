@@ -6,7 +6,8 @@ import re
 
 from sympy.core.alphabets import greeks
 
-from thalweg.rules.program import Number, Read, write
+from thalweg.rules.operators import POWER, PRODUCT
+from thalweg.rules.program import Number, Read, leaf_binding, write
 from thalweg.rules.rule import Rule
 
 _KNOWN = {"eps": r"\varepsilon", "weight_decay": r"\lambda"}
@@ -33,11 +34,18 @@ def aligned(rule: Rule) -> str:
 
     lines = []
     for equation in own:
-        value = write(equation.value, lambda applied: applied.operator.latex, leaf)
-        value = re.sub(r"(\d) \\, (\d)", r"\1 \\cdot \2", value)  # two numbers side by side would read as one
+        value = write(equation.value, lambda applied: applied.operator.latex, leaf, _binding)
+        value = re.sub(r"(?<=\d) \\, (?=\d)", r" \\cdot ", value)  # two numbers side by side would read as one
         lines.append(f"{symbol(equation.name, 't')} &= {value}")
         assigned.add(equation.name)
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def _binding(node: Number | Read) -> int:
+    """A number printed with a power of ten binds as what it is: a product, or a power."""
+    if isinstance(node, Read) or "^" not in (text := number(node.value)):
+        return leaf_binding(node)
+    return PRODUCT if r"\cdot" in text else POWER
 
 
 def symbol(name: str, index: str = "") -> str:

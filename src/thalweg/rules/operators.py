@@ -128,6 +128,8 @@ def _latex_pair(name: str) -> Form:
 
 
 _NEGATIVE = Form("-{0}", SIGN, (SIGN,))
+# A product is written without a sign, so that a negation as a factor would read as a difference.
+_LATEX_NEGATIVE = Form("-{0}", SUM, (PRODUCT,))
 # Python reads -a**b as -(a**b): an exponent may be a bare negation, a base may not.
 _PYTHON_POWER = Form("{0}**{1}", POWER, (ATOM, SIGN))
 _CASES = Form(
@@ -155,7 +157,7 @@ _ROWS = (
         numba=_PYTHON_POWER,
         latex=Form("{0}^{{{1}}}", POWER, (ATOM, COMPARISON)),
     ),
-    Operator("negative", 1, _NEGATIVE, _NEGATIVE, _NEGATIVE, _NEGATIVE),
+    Operator("negative", 1, _NEGATIVE, _NEGATIVE, _NEGATIVE, _LATEX_NEGATIVE),
     _function("abs", Form(r"\left|{0}\right|", ATOM, (COMPARISON,)), scalar="abs", numba="abs"),
     _function("sign", _latex_call(r"\operatorname{{sign}}")),
     _function("sqrt", Form(r"\sqrt{{{0}}}", ATOM, (COMPARISON,)), numba="np.sqrt"),

@@ -66,13 +66,16 @@ def step_source(rule: Rule) -> str:
     arguments = ", ".join(["w", "g", *rule.states, "t", *scalar_names(rule), "maximize", "decay"])
     lines = [f"def step({arguments}):"]
     for equation, kinds in rule.program.with_kinds():
-        lines += _equation_lines(equation, kinds, rule.program.assigned_kind(equation, kinds))
+        kept = equation.name in rule.program.outputs
+        lines += _equation_lines(equation, kinds, rule.program.assigned_kind(equation, kinds), kept)
     lines.append(f"    return {', '.join(rule.program.outputs)},")
     return "\n".join(lines) + "\n"
 
 
-def _equation_lines(equation: Equation, kinds: Kinds, kind: Kind) -> list[str]:
+def _equation_lines(equation: Equation, kinds: Kinds, kind: Kind, kept: bool) -> list[str]:
     value = torch_text(equation.value, kinds)
+    if kept and isinstance(equation.value, Read) and kind_of(equation.value, kinds) > Kind.SCALAR:
+        value += ".clone()"  # outputs are written one after another: none may be another's memory
     if kind > kind_of(equation.value, kinds):  # a state takes on a value of a smaller kind than its own
         value = f"_spread({value}, w)" if kind == Kind.WEIGHT else f"_lift({value}, w)"
     assignment = f"{equation.name} = {value}"

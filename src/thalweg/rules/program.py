@@ -38,12 +38,32 @@ class Read:
 
 @dataclass(frozen=True)
 class Apply:
-    """An operator and its arguments; `line` and `column` (from 1) place it in the text, for errors."""
+    """An operator and its arguments; `line` and `column` (from 1) place it in the text, for errors.
+
+    Known once it is made: `depth`, how many operators other than + - * nest in it, and of its kind the least that it
+    can be and the names that `follows` from, those inside a reduction aside.
+    """
 
     operator: Operator
     arguments: tuple[Node, ...]
     line: int = field(default=0, compare=False)
     column: int = field(default=0, compare=False)
+    depth: int = field(init=False, compare=False, repr=False)
+    least: Kind = field(init=False, compare=False, repr=False)
+    follows: frozenset[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inner = [argument for argument in self.arguments if isinstance(argument, Apply)]
+        depth = max((argument.depth for argument in inner), default=0) + (self.operator.name not in ("+", "-", "*"))
+        least, follows = Kind.SCALAR, frozenset[str]()
+        if self.operator.reduces or self.operator.draws:
+            least = Kind.TENSOR if self.operator.reduces else Kind.WEIGHT
+        else:
+            least = max((argument.least for argument in inner), default=Kind.SCALAR)
+            names = {argument.name for argument in self.arguments if isinstance(argument, Read)}
+            follows = follows.union(names, *(argument.follows for argument in inner))
+        for name, value in (("depth", depth), ("least", least), ("follows", follows)):
+            object.__setattr__(self, name, value)
 
 
 Node = Number | Read | Apply
@@ -61,32 +81,39 @@ def kind_of(node: Node, kinds: Kinds) -> Kind:
         return Kind.SCALAR
     if isinstance(node, Read):
         return kinds[node.name]
-    if node.operator.reduces:
-        return Kind.TENSOR
-    if node.operator.draws:
-        return Kind.WEIGHT
-    return max(kind_of(argument, kinds) for argument in node.arguments)
+    return max(node.least, max((kinds[name] for name in node.follows), default=Kind.SCALAR))
 
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below it, parents first."""
-    yield node
-    if isinstance(node, Apply):
-        for argument in node.arguments:
-            yield from walk(argument)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, Apply):
+            waiting.extend(reversed(node.arguments))
 
 
 def names_read(node: Node) -> set[str]:
     return {part.name for part in walk(node) if isinstance(part, Read)}
 
 
-def write(node: Node, form_of: Callable[[Apply], Form], leaf: Callable[[Number | Read], str]) -> str:
+def leaf_binding(node: Number | Read) -> int:
+    """How tightly a name or a number binds as Python prints it."""
+    return SIGN if isinstance(node, Number) and str(node.value).startswith("-") else ATOM
+
+
+def write(
+    node: Node,
+    form_of: Callable[[Apply], Form],
+    leaf: Callable[[Number | Read], str],
+    leaf_binds: Callable[[Number | Read], int] = leaf_binding,
+) -> str:
     """Prints an expression with the brackets that its forms need and no others."""
 
     def written(node: Node) -> tuple[str, int]:
         if not isinstance(node, Apply):
-            negative = isinstance(node, Number) and str(node.value).startswith("-")
-            return leaf(node), SIGN if negative else ATOM
+            return leaf(node), leaf_binds(node)
         form = form_of(node)
         texts = []
         for argument, need in zip(node.arguments, form.needs, strict=True):
@@ -99,11 +126,13 @@ def write(node: Node, form_of: Callable[[Apply], Form], leaf: Callable[[Number |
 
 @dataclass(frozen=True)
 class Equation:
-    """`name = value`, done only under the driver's flag `when` ("": always)."""
+    """`name = value`, done only under the driver's flag `when` ("": always); `line` and `column` as in `Apply`."""
 
     name: str
     value: Node
     when: str = ""
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
 
 
 # The driver's flags: which of its own equations come before the rule's.

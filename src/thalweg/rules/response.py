@@ -67,6 +67,9 @@ def _save(figure: Any, path: Path) -> None:
     suffix = path.suffix.removeprefix(".").lower()
     if suffix not in ("png", "svg", "pdf"):
         raise ValueError(f"path must end in .png, .svg or .pdf, got {str(path)!r}")
+    from matplotlib import rc_context
+
     image = io.BytesIO()
-    figure.savefig(image, format=suffix, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+    with rc_context({"svg.hashsalt": "thalweg"}):  # matplotlib names an SVG's parts at random otherwise
+        figure.savefig(image, format=suffix, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
     write_atomically(path, image.getvalue())

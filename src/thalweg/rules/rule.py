@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -83,6 +85,9 @@ class Rule:
             raise ValueError(f"decay must be 'coupled' or 'decoupled', got {decay!r}")
         self.name, self.first_step, self.decay = name, first_step, decay
         self._declared = tuple(state.split()) if isinstance(state, str) else None if state is None else tuple(state)
+        twice = [name for name, count in Counter(self._declared).items() if count > 1]
+        if twice:
+            raise ValueError(f"{self._title}: the state {twice[0]!r} is declared twice")
         self._init = dict(init or {})
 
         values = {"lr": 1.0, "weight_decay": 0.0, **hyperparameters}
@@ -105,13 +110,16 @@ class Rule:
         """The names that the hyperparameters have in the text, checked."""
         source = language.Source(self._title, "")
         names: set[str] = set()
+        taken = {"w", "g", "t", *OPERATORS, *language.RESERVED} - {"weight_decay"}
         for key, value in self.hyperparameters.items():
-            for name in (key, *split_names(key, value)):
+            if key in ("lr", "weight_decay") and isinstance(value, tuple):
+                raise ValueError(f"{self._title}: {key} must be a number, got {value!r}")
+            read_as = split_names(key, value)
+            for name in dict.fromkeys((key, *read_as)):
                 source.check_name(1, 1, name)
-                taken = {"w", "g", "t", *OPERATORS, *language.RESERVED} - {"weight_decay"}
-                if name in taken or (name in names and name != key):
+                if name in taken or (name in read_as and name in names):
                     raise ValueError(f"{self._title}: the hyperparameter name {name!r} is taken")
-            names.update(split_names(key, value))
+            names.update(read_as)
         return names
 
     def _parse_init(self, scalars: set[str]) -> dict[str, Node]:
@@ -134,10 +142,7 @@ class Rule:
         whole = (*DRIVER_EQUATIONS, *equations)
         program = Program(whole, self.states, state_kinds(whole, given))
         for equation, kinds in program.with_kinds():
-            language.check_kinds(self._title, equation.value, kinds)
-            if equation.name == "w" and kind_of(equation.value, kinds) != Kind.WEIGHT:
-                found = kind_of(equation.value, kinds)
-                raise ValueError(f"{self._title}: w is assigned a {found} value, needed: a per-weight one")
+            language.check_equation(self._title, equation, kinds)
         return program
 
     def _check_all_read(self, equations: Iterable[language.Equation]) -> None:
@@ -171,7 +176,8 @@ class Rule:
         return Rule(**{**self.definition(), **changes})
 
     def _key(self) -> tuple[Any, ...]:
-        return tuple((k, tuple(v.items()) if isinstance(v, dict) else v) for k, v in self.definition().items())
+        definition = {**self.definition(), "init": tuple(sorted(self._init.items()))}
+        return tuple(sorted(definition.items()))
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Rule) and self._key() == other._key())
@@ -276,7 +282,7 @@ def split_names(key: str, value: Any) -> tuple[str, ...]:
 
 def checked_value(key: str, value: Any) -> Hyperparameter:
     """A hyperparameter's value as a float or a tuple of floats. Raises ValueError on anything else, NaN included."""
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes) and len(value) > 0:
         return tuple(_checked_number(key, part) for part in value)
     return _checked_number(key, value)
 
@@ -284,6 +290,7 @@ def checked_value(key: str, value: Any) -> Hyperparameter:
 def _checked_number(key: str, value: Any) -> float:
     size = value.numel() if hasattr(value, "numel") else getattr(value, "size", None)  # torch's, or NumPy's
     number = value.item() if size == 1 else value
-    if isinstance(number, bool) or not isinstance(number, Real) or math.isnan(number):
-        raise ValueError(f"{key} must be a number or a tuple of numbers, got {value!r}")
+    beyond = isinstance(number, int) and abs(number) > sys.float_info.max  # a float that large would be an error
+    if isinstance(number, bool) or not isinstance(number, Real) or beyond or math.isnan(number):
+        raise ValueError(f"{key} must be a number or a tuple of numbers, got {value!r:.80}")
     return float(number)
