@@ -393,7 +393,7 @@ def test_canonical_form_of_many_states_comes_within_seconds():
 # Random programs
 
 fuzz = settings(
-    max_examples=250, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 EXACT = [torch.tensor(row, dtype=torch.float64) for row in ([0, 1, -2, 0.5], [-0.5, 1, 0, 3], [2, -1, 1, 0])]
 
@@ -446,7 +446,7 @@ def test_equal_canonical_forms_mean_equal_trajectories():
     seen: dict[str, Rule] = {}
     met = []
 
-    @settings(fuzz, max_examples=800)
+    @settings(fuzz, max_examples=600)
     @given(GENOMES)
     def compare(genome: Genome) -> None:
         rule = rule_of(as_text(exact_program(genome, depth=2)))

@@ -288,7 +288,7 @@ def arithmetic(genome: Genome, names: str, numbers: tuple[str, ...], functions: 
 
 
 fuzz = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 SCALARS = ("2", "3", "10", "0.5", "1e-8", "1.5e-8")
 

@@ -44,7 +44,7 @@ def source(rule: Rule) -> str:
         step=step,
         initial=initial,
         signature=", ".join(f"{key}={_literal(value)}" for key, value in rule.hyperparameters.items()),
-        passed=", ".join(f"{key}={key}" for key in rule.hyperparameters),
+        passed=", ".join(f'"{key}": {key}' for key in rule.hyperparameters),
         decay=f'"{rule.decay}"',
         states=repr(rule.states),
         kinds=repr(tuple(str(rule.program.kinds[state]) for state in rule.states)),

@@ -79,7 +79,7 @@ class Rule:
             raise TypeError(f"text must be a string of equations, got {text!r}")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"name must be 1 to 60 letters, digits, spaces, _ . or -, got {name!r}")
-        if first_step not in (0, 1):
+        if first_step not in (0, 1) or isinstance(first_step, bool):
             raise ValueError(f"first_step must be 0 or 1, got {first_step!r}")
         if decay not in DECAYS:
             raise ValueError(f"decay must be 'coupled' or 'decoupled', got {decay!r}")
@@ -110,7 +110,7 @@ class Rule:
         """The names that the hyperparameters have in the text, checked."""
         source = language.Source(self._title, "")
         names: set[str] = set()
-        taken = {"w", "g", "t", *OPERATORS, *language.RESERVED} - {"weight_decay"}
+        taken = {"w", "g", "t", "self", "super", *OPERATORS, *language.RESERVED} - {"weight_decay"}
         for key, value in self.hyperparameters.items():
             if key in ("lr", "weight_decay") and isinstance(value, tuple):
                 raise ValueError(f"{self._title}: {key} must be a number, got {value!r}")
