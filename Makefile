@@ -3,6 +3,8 @@ PYTHON ?= python3
 # Without a GPU, torch's small CPU build: make race PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_FLAGS ?=
 READY := .venv/ready
+# Two processes, each taking whole files: a rule is compiled once in a process.
+PYTEST := .venv/bin/pytest -q -n 2 --dist loadfile
 
 .PHONY: race test test-slow test-without-numba lint bench clean
 
@@ -10,14 +12,14 @@ race: $(READY)
 	.venv/bin/thalweg race
 
 test: $(READY)
-	.venv/bin/pytest -q
+	$(PYTEST)
 
 test-slow: $(READY)
-	.venv/bin/pytest -q -m slow
+	$(PYTEST) -m slow
 
 # What a user sees on a machine that numba does not fit: the folder holds a numba that cannot be imported.
 test-without-numba: $(READY)
-	PYTHONPATH=tests/without_numba .venv/bin/pytest -q -W "ignore:numba cannot be used" tests/optim
+	PYTHONPATH=tests/without_numba $(PYTEST) -W "ignore:numba cannot be used" tests/optim
 
 lint: $(READY)
 	.venv/bin/ruff check
