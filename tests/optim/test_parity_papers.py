@@ -57,7 +57,7 @@ TRANSCRIPTIONS = {
     ),
     "adabelief": Transcription("adabelief", oracle.adabelief),
     "adabelief_tuned": Transcription("adabelief", oracle.adabelief, {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3}),
-    "ema_momentum": Transcription("ema_momentum", oracle.ema_momentum),
+    "ema_momentum": Transcription("ema_momentum", oracle.ema_momentum, {"lr": 0.1, "beta": 0.8}),
 }
 
 
