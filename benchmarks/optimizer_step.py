@@ -2,8 +2,9 @@
 
     python benchmarks/optimizer_step.py --out benchmarks/optimizer_step.txt
 
-Steps of all contenders are taken in turn, round by round, so that a machine that slows down slows all of them; each
-has parameters of its own. Printed are the medians, one thread, and the bars that the project sets itself.
+All contenders take their turns round by round, so that a machine that slows down slows all of them; each has parameters
+of its own, and a turn is as many steps as fill 20 ms, at least one. Printed are the medians over the turns of a step's
+time, one thread, and the bars that the project sets itself.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import torch
 from thalweg.optim import ADES, AdamW, Gravity
 
 ROUNDS = 25
-SMALL = [(32, 32)] * 500
+SMALL = [(256,)] * 500
 MLP = [(2048, 1024), (2048,), (2048, 2048), (2048,), (2048, 2048), (2048,), (768, 2048), (768,)]
 
 
@@ -40,7 +41,7 @@ def resnet18() -> list[tuple[int, ...]]:
     return [*shapes, (1000, 512), (1000,)]
 
 
-LISTS = {"ResNet-18": resnet18(), "MLP of 12 M": MLP, "500 small": SMALL}
+LISTS = {"ResNet-18": resnet18(), "MLP of 12 M": MLP, "500 of 256": SMALL}
 
 
 def parameters(shapes: list[tuple[int, ...]]) -> list[torch.nn.Parameter]:
@@ -77,13 +78,21 @@ def step_times(shapes: list[tuple[int, ...]], rounds: int) -> dict[str, float]:
     """Median milliseconds of a step of each contender."""
     optimizers = {name: make(parameters(shapes)) for name, make in contenders().items()}
     times: dict[str, list[float]] = {name: [] for name in optimizers}
-    for number in range(rounds + 2):
+    turns = {}
+    for name, optimizer in optimizers.items():
+        _milliseconds(optimizer, 2)  # the first steps compile and fill caches
+        turns[name] = max(1, round(20 / _milliseconds(optimizer, 1)))
+    for _ in range(rounds):
         for name, optimizer in optimizers.items():
-            start = time.perf_counter()
-            optimizer.step()
-            if number >= 2:  # the first steps compile and fill caches
-                times[name].append(1e3 * (time.perf_counter() - start))
+            times[name].append(_milliseconds(optimizer, turns[name]))
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _milliseconds(optimizer: torch.optim.Optimizer, steps: int) -> float:
+    start = time.perf_counter()
+    for _ in range(steps):
+        optimizer.step()
+    return 1e3 * (time.perf_counter() - start) / steps
 
 
 @dataclass(frozen=True)
@@ -100,8 +109,8 @@ BIG = ("ResNet-18", "MLP of 12 M")
 BARS = (
     Bar("thalweg AdamW", "torch AdamW, fused", BIG, 1.1),
     Bar("thalweg AdamW", "torch AdamW, for-loop", BIG, 1 / 5),
-    Bar("thalweg AdamW", "torch AdamW, for-loop", ("500 small",), 1 / 10),
-    Bar("thalweg AdamW", "torch AdamW, fused", ("500 small",), 1.0),
+    Bar("thalweg AdamW", "torch AdamW, for-loop", ("500 of 256",), 1 / 10),
+    Bar("thalweg AdamW", "torch AdamW, fused", ("500 of 256",), 1.0),
     Bar("thalweg ADES", "torch SGD momentum, fused", BIG, 1.1),
     Bar("thalweg Gravity", "torch SGD momentum, fused", BIG, 1.7),
     Bar("thalweg Gravity", "pytorch_optimizer Gravity", ("MLP of 12 M",), 1 / 15),

@@ -37,6 +37,10 @@ def unavailable() -> str:
     return ""
 
 
+_DTYPE, _LAYOUT, _SHAPE = map(operator.attrgetter, ("dtype", "layout", "shape"))
+_STEP = operator.itemgetter("step")
+
+
 class Table:
     """A bucket of parameters fit for the native step: where their weights, gradients and states are in memory.
 
@@ -53,7 +57,7 @@ class Table:
         tensors = [(member.w, member.g, *member.states) for member in members]
         self.addresses = np.array([[t.data_ptr() for t in row] for row in tensors], dtype=np.int64)
         self.written = [t for row in tensors for t in (row[0], *row[2:])]
-        self._grad_form = {(torch.Tensor, p.dtype, torch.strided, False) for p in parameters}
+        self._dtypes = set(map(_DTYPE, parameters))
         self._shapes = [p.shape for p in parameters]
         self._strides = [p.stride() for p in parameters]
         self._tensors = [t for member in members for t in member.states]
@@ -66,20 +70,23 @@ class Table:
         same = (
             len(parameters) == len(self.parameters)
             and all(map(operator.is_, parameters, self.parameters))
-            and {(type(g), g.dtype, g.layout, g.is_neg()) for g in grads} == self._grad_form
-            and [g.stride() for g in grads] == self._strides
-            and [p.stride() for p in parameters] == self._strides
-            and [g.shape for g in grads] == self._shapes
-            and [p.shape for p in parameters] == self._shapes
+            and set(map(type, grads)) == {torch.Tensor}
+            and set(map(_DTYPE, grads)) == self._dtypes
+            and set(map(_LAYOUT, grads)) == {torch.strided}
+            and not any(map(torch.Tensor.is_neg, grads))
+            and list(map(torch.Tensor.stride, grads)) == self._strides
+            and list(map(torch.Tensor.stride, parameters)) == self._strides
+            and tuple(map(torch.Tensor.numel, grads)) == self.sizes
+            and list(map(_SHAPE, parameters)) == self._shapes
             and all(map(operator.is_, map(state.get, parameters), self.states))
             and all(map(operator.is_, (own[name] for own in self.states for name in names), self._tensors))
-            and [p.data_ptr() for p in parameters] == self.addresses[:, 0].tolist()
-            and [t.data_ptr() for t in self._tensors] == self.addresses[:, 2:].ravel().tolist()
-            and len({own["step"] for own in self.states}) == 1
+            and list(map(torch.Tensor.data_ptr, parameters)) == self.addresses[:, 0].tolist()
+            and list(map(torch.Tensor.data_ptr, self._tensors)) == self.addresses[:, 2:].ravel().tolist()
+            and len(set(map(_STEP, self.states))) == 1
             and all(len({repr(own[name]) for own in self.states}) == 1 for name in scalars)
         )
         if same:
-            self.addresses[:, 1] = [g.data_ptr() for g in grads]
+            self.addresses[:, 1] = list(map(torch.Tensor.data_ptr, grads))
         return same
 
     def step(self, rule: Rule, settings: Settings) -> tuple[float, ...]:

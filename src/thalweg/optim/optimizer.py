@@ -212,9 +212,11 @@ class RuleOptimizer(torch.optim.Optimizer):
         t = float(clock + self.rule.first_step)
         settings = Settings(self.rule.scalars(group), group["maximize"], group["decay"], t, scalar_states)
         after = step(settings)
-        moved = {"step": clock + 1, **dict(zip(names, after, strict=True))}
         for state in states:
-            state.update(moved)
+            state["step"] = clock + 1
+        for name, value in zip(names, after, strict=True):
+            for state in states:
+                state[name] = value
 
     def _member(self, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Member:
         program = self.rule.program
