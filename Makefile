@@ -15,7 +15,7 @@ test: $(READY)
 	$(PYTEST)
 
 test-slow: $(READY)
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow || test $$? -eq 5  # 5: there is none yet
 
 # What a user sees on a machine that numba does not fit: the folder holds a numba that cannot be imported.
 test-without-numba: $(READY)
