@@ -172,8 +172,9 @@ def report(rounds: int) -> list[str]:
         for each in bar.lists:
             ratio = times[each][bar.of] / times[each][bar.against]
             lines.append(_verdict(f"{bar.of} / {bar.against}, {each}", ratio, bar.most))
-    first, memory = in_fresh_process("first_steps"), in_fresh_process("extra_memory")
-    lines += ["", "Seconds of a first step, compiling included:"]
+    starts, memory = [in_fresh_process("first_steps") for _ in range(5)], in_fresh_process("extra_memory")
+    first = {name: statistics.median(start[name] for start in starts) for name in starts[0]}
+    lines += ["", "Seconds of a first step, compiling included, median of 5 fresh processes:"]
     lines.append(_verdict("the first rule of a process", first["first"], 3.0))
     lines.append(_verdict("the next rule", first["next"], 1.0))
     lines += ["", "Extra peak memory of a step of the MLP, as a share of its parameters:"]
