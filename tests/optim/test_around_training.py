@@ -125,8 +125,9 @@ def test_a_grad_scaler_steps_with_the_unscaled_gradients(name, dtype):
             loss = layer(inputs).square().mean()
         scale(loss).backward()
 
-    torch.manual_seed(0)
-    ours = torch.nn.Linear(3, 2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        ours = torch.nn.Linear(3, 2)
     other = torch.nn.Linear(3, 2)
     other.load_state_dict(ours.state_dict())
     scaled, bare = RuleOptimizer(ours.parameters(), RULES[name]), RuleOptimizer(other.parameters(), RULES[name])

@@ -44,8 +44,8 @@ _STEP = operator.itemgetter("step")
 class Table:
     """A bucket of parameters fit for the native step: where their weights, gradients and states are in memory.
 
-    Making one costs the checks of `steps.unfit_for_native`; `follows` sees in a tenth of the time whether they still
-    hold in the next step, when as a rule only the gradients have moved.
+    Making one costs the checks of `steps.unfit_for_native`, one parameter after another; `follows` sees by a few
+    comparisons of lists whether they still hold in the next step, when as a rule only the gradients have moved.
     """
 
     def __init__(self, parameters: list[torch.Tensor], states: list[dict[str, Any]], members: list[Member]) -> None:
@@ -53,6 +53,7 @@ class Table:
         first = members[0]
         self.dtype = str(first.w.dtype).removeprefix("torch.")
         self.sizes = tuple(member.w.numel() for member in members)
+        self._lengths = np.array(self.sizes)
         self.slices, self.total = _slices(self.sizes, first.w.element_size())
         tensors = [(member.w, member.g, *member.states) for member in members]
         self.addresses = np.array([[t.data_ptr() for t in row] for row in tensors], dtype=np.int64)
@@ -97,7 +98,7 @@ class Table:
         before = dict(zip(rule.program.scalar_states, settings.scalar_states, strict=True))
         scalars, after = kernel.scalars(settings.t, **settings.scalars, **before)
         kernel.step(
-            self.addresses, self.slices, np.array(scalars, dtype=np.float64), np.array(self.sizes),
+            self.addresses, self.slices, np.array(scalars, dtype=np.float64), self._lengths,
             lambda loop: _run(loop, self.slices, self.total),
         )  # fmt: skip
         # Without this autograd would not see that tensors it saved for backward have changed.

@@ -52,7 +52,6 @@ class Kernel:
     finish: Loop | None
     dtype: str
     width: int
-    source: str
 
     def step(self, addresses: np.ndarray, slices: np.ndarray, scalars: np.ndarray, sizes: np.ndarray, run: Run) -> None:
         """Steps the parameters of one bucket.
@@ -88,16 +87,14 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
     def loop(name: str, source: str) -> Loop:
         return njit(_SIGNATURE, **OPTIONS)(compiled(source, name, dict(names)))
 
-    scalar_source = _scalar_source(rule, lowered)
     return Kernel(
         columns,
-        compiled(scalar_source, "scalars", namespace()),
+        compiled(_scalar_source(rule, lowered), "scalars", namespace()),
         tuple((loop("reduce", source), reductions) for source, reductions in passes),
         loop("update", update),
         loop("finish", finish) if finish else None,
         dtype,
         len(lowered.levels),
-        "\n".join([scalar_source, *(source for source, _ in passes), update, finish]),
     )
 
 
