@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from thalweg.optim.rounding import ROUNDINGS
 from thalweg.rules import Rule
 from thalweg.rules.rule import DECAYS, checked_value
 
@@ -39,6 +40,8 @@ def check_group(rule: Rule, group: Mapping[str, Any]) -> None:
             raise ValueError(f"lr must be 1 for {rule.name}, whose text has no lr, got {value!r}")
     if group["decay"] not in DECAYS:
         raise ValueError(f"decay must be 'coupled' or 'decoupled', got {group['decay']!r}")
+    if group["rounding"] not in ROUNDINGS:
+        raise ValueError(f"rounding must be one of {', '.join(map(repr, ROUNDINGS))}, got {group['rounding']!r}")
     if not isinstance(group["maximize"], bool):
         raise ValueError(f"maximize must be True or False, got {group['maximize']!r}")
 

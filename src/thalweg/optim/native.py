@@ -5,21 +5,21 @@ The addresses are only as good as the checks made before: `steps.unfit_for_nativ
 
 from __future__ import annotations
 
-import itertools
-import operator
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from thalweg.optim.steps import Member, Settings
-from thalweg.rules import Rule
+from thalweg.optim.bucket import Bucket, Settings
+
+if TYPE_CHECKING:
+    from thalweg.rules.native import Kernel
 
 SLICE = 1 << 18  # elements of a slice. It is fixed, so that no result depends on the number of threads.
 WORTH_THREADS = 1 << 17  # elements in all, below which one thread is faster than several
@@ -37,73 +37,61 @@ def unavailable() -> str:
     return ""
 
 
-_DTYPE, _LAYOUT, _SHAPE = map(operator.attrgetter, ("dtype", "layout", "shape"))
-_STEP = operator.itemgetter("step")
+class Memory:
+    """Where the weights, gradients and states of parameters are, for a kernel to step.
 
-
-class Table:
-    """A bucket of parameters fit for the native step: where their weights, gradients and states are in memory.
-
-    Making one costs the checks of `steps.unfit_for_native`, one parameter after another; `follows` sees by a few
-    comparisons of lists whether they still hold in the next step, when as a rule only the gradients have moved.
+    `rows`: for each parameter its tensors in the order of the kernel's columns. With `members`, each has so many
+    networks' one behind another, of `sizes` elements each.
     """
 
-    def __init__(self, parameters: list[torch.Tensor], states: list[dict[str, Any]], members: list[Member]) -> None:
-        self.parameters, self.states = parameters, states
-        first = members[0]
-        self.dtype = str(first.w.dtype).removeprefix("torch.")
-        self.sizes = tuple(member.w.numel() for member in members)
-        self._lengths = np.array(self.sizes)
-        self.slices, self.total = _slices(self.sizes, first.w.element_size())
-        tensors = [(member.w, member.g, *member.states) for member in members]
-        self.addresses = np.array([[t.data_ptr() for t in row] for row in tensors], dtype=np.int64)
-        self.written = [t for row in tensors for t in (row[0], *row[2:])]
-        self._dtypes = set(map(_DTYPE, parameters))
-        self._shapes = [p.shape for p in parameters]
-        self._strides = [p.stride() for p in parameters]
-        self._tensors = [t for member in members for t in member.states]
+    def __init__(
+        self, rows: Sequence[Sequence[torch.Tensor]], sizes: Sequence[int], whole: Sequence[int], members: int = 1
+    ) -> None:
+        itemsize = rows[0][0].element_size()
+        self.addresses = np.array([[t.data_ptr() for t in row] for row in rows], dtype=np.int64)
+        self.slices, self.total = _slices(tuple(sizes), itemsize)
+        self.members = members
+        self._strides = np.array(sizes, dtype=np.int64) * itemsize
+        self._whole = np.array(whole)
+        self._written = [t for row in rows for t in (row[0], *row[2:])]
 
-    def follows(
-        self, rule: Rule, state: Mapping[Any, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor]
-    ) -> bool:
-        """Whether the table holds for these parameters and gradients; if so it points at the gradients from now on."""
-        names, scalars = rule.program.tensor_states, rule.program.scalar_states
-        same = (
-            len(parameters) == len(self.parameters)
-            and all(map(operator.is_, parameters, self.parameters))
-            and set(map(type, grads)) == {torch.Tensor}
-            and set(map(_DTYPE, grads)) == self._dtypes
-            and set(map(_LAYOUT, grads)) == {torch.strided}
-            and not any(map(torch.Tensor.is_neg, grads))
-            and list(map(torch.Tensor.stride, grads)) == self._strides
-            and list(map(torch.Tensor.stride, parameters)) == self._strides
-            and tuple(map(torch.Tensor.numel, grads)) == self.sizes
-            and list(map(_SHAPE, parameters)) == self._shapes
-            and all(map(operator.is_, map(state.get, parameters), self.states))
-            and all(map(operator.is_, (own[name] for own in self.states for name in names), self._tensors))
-            and list(map(torch.Tensor.data_ptr, parameters)) == self.addresses[:, 0].tolist()
-            and list(map(torch.Tensor.data_ptr, self._tensors)) == self.addresses[:, 2:].ravel().tolist()
-            and len(set(map(_STEP, self.states))) == 1
-            and all(len({repr(own[name]) for own in self.states}) == 1 for name in scalars)
-        )
-        if same:
-            self.addresses[:, 1] = list(map(torch.Tensor.data_ptr, grads))
-        return same
+    def step(
+        self, kernel: Kernel, scalars: np.ndarray, active: np.ndarray, across: Callable[..., None] | None = None
+    ) -> None:
+        """Steps all parameters of all active members in one pass. `scalars`: float64 (members, scalars)."""
+        from thalweg.rules.native import Work
 
-    def step(self, rule: Rule, settings: Settings) -> tuple[float, ...]:
-        """Steps all members in one pass; returns the new scalar states."""
+        work = Work(self.addresses, self._strides, self.slices, self._whole, scalars, active)
+        kernel.step(work, partial(_run, self.slices, self.total, self.members), across)
+        # Without this autograd would not see that tensors it saved for backward have changed.
+        torch.autograd.graph.increment_version(self._written)
+
+
+_ONE = np.ones(1, dtype=np.bool_)
+
+
+class Native(Bucket):
+    """Steps all members in one pass over memory."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        rows = [(member.w, member.g, *member.states) for member in self.members]
+        self._memory = Memory(rows, [m.w.numel() for m in self.members], [m.size for m in self.members])
+        self._dtype = str(self.members[0].w.dtype).removeprefix("torch.")
+
+    def run(self, settings: Settings) -> tuple[float, ...]:
         from thalweg.rules import native
 
-        kernel = native.kernel(rule, settings.flags(), self.dtype)
-        before = dict(zip(rule.program.scalar_states, settings.scalar_states, strict=True))
-        scalars, after = kernel.scalars(settings.t, **settings.scalars, **before)
-        kernel.step(
-            self.addresses, self.slices, np.array(scalars, dtype=np.float64), self._lengths,
-            lambda loop: _run(loop, self.slices, self.total),
-        )  # fmt: skip
-        # Without this autograd would not see that tensors it saved for backward have changed.
-        torch.autograd.graph.increment_version(self.written)
+        kernel = native.kernel(self.rule, settings.flags(), self._dtype)
+        values, after = settings.worked_out(self.rule)
+        self._memory.addresses[:, 1] = [member.g.data_ptr() for member in self.members]
+        scalars = np.array(values, dtype=np.float64).reshape(1, -1)
+        self._memory.step(kernel, scalars, _ONE, None if self.parts is None else self._across)
         return after
+
+    def _across(self, totals: np.ndarray, combined: int) -> None:
+        assert self.parts is not None
+        self.parts.combine(torch.from_numpy(totals), combined)
 
 
 @lru_cache(maxsize=64)
@@ -117,15 +105,19 @@ def _slices(sizes: tuple[int, ...], itemsize: int) -> tuple[np.ndarray, int]:
     return np.array(rows, dtype=np.int64).reshape(-1, 3), sum(sizes)
 
 
-def _run(loop: Callable[[int, int], None], slices: np.ndarray, total: int) -> None:
-    """Calls `loop(first, last)` over all slices, spread evenly by length over as many threads as torch uses."""
-    threads = torch.get_num_threads() if total >= WORTH_THREADS else 1
-    if threads == 1 or len(slices) < 2:
-        loop(0, len(slices))
+def _run(slices: np.ndarray, total: int, members: int, loop: Callable[[int, int], None]) -> None:
+    """Calls `loop(first, last)` over all slices of all members, spread by length over as many threads as torch uses."""
+    count = members * len(slices)
+    threads = torch.get_num_threads() if members * total >= WORTH_THREADS else 1
+    if threads == 1 or count < 2:
+        loop(0, count)
         return
     done = np.cumsum(slices[:, 2])
-    cuts = [0, *np.searchsorted(done, total * np.arange(1, threads) / threads), len(slices)]
-    ranges = [(int(a), int(b)) for a, b in itertools.pairwise(cuts) if a < b]
+    cuts = [0]
+    for share in range(1, threads):
+        member, rest = divmod(members * total * share // threads, total)
+        cuts.append(member * len(slices) + int(np.searchsorted(done, rest)))
+    ranges = [(a, b) for a, b in zip(cuts, [*cuts[1:], count], strict=True) if a < b]
     others = [_pool.submit(loop, *part) for part in ranges[1:]]
     loop(*ranges[0])
     for other in others:

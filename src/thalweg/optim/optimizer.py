@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, TypedDict
 
 import torch
 from torch.optim.optimizer import ParamsT
 
-from thalweg.optim import native, steps
+from thalweg.optim import compiled, native, shards, steps
+from thalweg.optim.bucket import Bucket, Member, Settings
+from thalweg.optim.compiled import Compiled, Compiler
+from thalweg.optim.foreach import Foreach
 from thalweg.optim.hyperparameters import check_group
-from thalweg.optim.native import Table
-from thalweg.optim.steps import Member, Settings
-from thalweg.rules import Rule, plain
-from thalweg.rules.arithmetic import _draw_seed, _stream
+from thalweg.optim.native import Native
+from thalweg.optim.rounding import COMPENSATION, SEED, Noise, Rounding
+from thalweg.optim.states import as_real, check_loaded, extra_states, first_states, restored
+from thalweg.rules import Rule
+from thalweg.rules.arithmetic import _draw_seed
 from thalweg.rules.program import Kind
+
+ASKED_FOR = ("native", "foreach", "blocks", "plain")
+BACKENDS: dict[str, type[Bucket]] = dict(zip(ASKED_FOR, (Native, Foreach, steps.Blocks, steps.Plain), strict=True))
+BACKENDS["compiled"] = Compiled  # which `compile()` asks for
 
 
 class Options(TypedDict, total=False):
@@ -26,6 +33,7 @@ class Options(TypedDict, total=False):
     maximize: bool
     decay: str | None
     backend: str | None
+    rounding: str
     generator: torch.Generator | None
     foreach: bool | None
     fused: bool | None
@@ -57,8 +65,11 @@ class RuleOptimizer(torch.optim.Optimizer):
         weight_decay: how much of the weight is added to the gradient ("coupled") or taken off the weight before the
             step, times lr ("decoupled"), as `decay` says; by default as the rule says.
         maximize: step up instead of down.
-        backend: None for the fastest that each parameter is fit for (`plan()` shows it), or "native", "blocks" or
-            "plain".
+        backend: None for the fastest that each parameter is fit for (`plan()` shows it), or "native" (CPU), "foreach"
+            (GPU), "blocks" or "plain". `compile()` is one more.
+        rounding: how float32 results become half-precision weights: "nearest"; "stochastic", which keeps small updates
+            on average; or "kahan", which keeps what rounding left over in one more tensor. Other weights are not
+            rounded.
         generator: where random initial states come from. They are drawn when a parameter joins, from a stream of its
             own, so that they are the same on every rank; without a generator the seed is 0.
         foreach, fused: taken so that torch's optimizers can be swapped for ours; `backend` decides alone.
@@ -89,6 +100,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         maximize: bool = False,
         decay: str | None = None,
         backend: str | None = None,
+        rounding: str = "nearest",
         generator: torch.Generator | None = None,
         foreach: bool | None = None,
         fused: bool | None = None,
@@ -102,19 +114,21 @@ class RuleOptimizer(torch.optim.Optimizer):
         if unknown:
             known = ", ".join(rule.hyperparameters)
             raise TypeError(f"{rule.name} has no hyperparameter {unknown[0]!r}; it has {known}")
-        if backend not in (None, *steps.BACKENDS):
-            raise ValueError(f"backend must be None, 'native', 'blocks' or 'plain', got {backend!r}")
+        if backend not in (None, *ASKED_FOR):
+            raise ValueError(f"backend must be None, 'native', 'foreach', 'blocks' or 'plain', got {backend!r}")
         if capturable or differentiable:
             raise ValueError("capturable and differentiable are not supported, got True; leave them out")
         self.rule = rule
         self._backend = backend
-        self._tables: dict[int, Table] = {}  # by group: the last step's, where one bucket took the native step whole
+        self._compiler: Compiler | None = None
+        self._buckets: dict[int, _Partition] = {}  # by group: those of the last step
         self._seed = _draw_seed(generator)
         defaults = {
             **rule.hyperparameters,
             **hyperparameters,
             "maximize": maximize,
             "decay": rule.decay if decay is None else decay,
+            "rounding": rounding,
         }
         super().__init__(params, defaults)
 
@@ -133,6 +147,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         first = sum(len(group["params"]) for group in self.param_groups)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
+        unfit = next((p for p in group["params"] if as_real(p.detach()).dtype not in steps.DTYPES), None)
+        if unfit is not None:
+            self.param_groups.pop()
+            raise ValueError(
+                f"a parameter must be of float64, float32, bfloat16 or float16 (or complex), got {unfit.dtype}; "
+                "keep weights in one of these and cast them where they are used"
+            )
         for index, p in enumerate(group["params"], start=first):
             # A frozen parameter waits for its first gradient, unless its states have more than zeros to begin with.
             if p.requires_grad or self.rule.initial:
@@ -146,19 +167,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         return state
 
     def _join(self, p: torch.Tensor, group: dict[str, Any], index: int) -> None:
-        """Makes the states of a parameter, evaluating what the rule says that they begin with."""
-        like = _state_like(p)
-        w = like.clone().copy_(torch.view_as_real(p.detach()) if p.is_complex() else p.detach())
-        values = plain.initial(self.rule)(w, _stream(self._seed, index), **self.rule.scalars(group))
-        self.state[p]["step"] = 0
-        for name, value in zip(self.rule.states, values, strict=True):
-            kind = self.rule.program.kinds[name]
-            if kind == Kind.SCALAR:
-                self.state[p][name] = float(value)
-            elif kind == Kind.TENSOR:
-                self.state[p][name] = like.new_zeros(()).copy_(torch.as_tensor(value, dtype=like.dtype))
-            else:
-                self.state[p][name] = like.copy_(torch.as_tensor(value, dtype=like.dtype)).clone()
+        states = first_states(self.rule, p, group, self._seed, index)
+        self.state[p].update(states, **extra_states(p, group["rounding"], self._seed, index))
 
     # The step
 
@@ -166,7 +176,8 @@ class RuleOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of every parameter that has a gradient; returns what `closure`, called with gradients on, returns.
 
-        Raises RuntimeError on a sparse gradient, and where a backend was asked for that a parameter is not fit for.
+        Raises RuntimeError on a sparse gradient, on states that are elsewhere than their parameter, and where a backend
+        was asked for that a parameter is not fit for.
         """
         loss = None
         if closure is not None:
@@ -179,75 +190,100 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _step_group(self, group: dict[str, Any]) -> None:
         both = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
         parameters, grads = [p for p, _ in both], [grad for _, grad in both]
-        table = self._tables.get(id(group))
-        if table is not None and table.follows(self.rule, self.state, parameters, grads):
-            self._step_bucket(group, table.states, partial(table.step, self.rule))
-            return
-        self._tables.pop(id(group), None)
-        buckets: defaultdict[Any, list[tuple[torch.Tensor, dict[str, Any], Member]]] = defaultdict(list)
-        for p, grad in zip(parameters, grads, strict=True):
+        partition = self._buckets.get(id(group))
+        if partition is None or not partition.follows(self.state, parameters, grads, group["rounding"]):
+            partition = self._partition(group, parameters, grads)
+            self._buckets.pop(id(group), None)
+            if all(bucket.lasting for bucket in partition.buckets):
+                self._buckets[id(group)] = partition
+        for bucket in partition.buckets:
+            self._step_bucket(group, bucket)
+
+    def _partition(
+        self, group: dict[str, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor]
+    ) -> _Partition:
+        """The buckets of a group, in the order of their first parameters, which is the same on every process."""
+        places: defaultdict[Any, list[int]] = defaultdict(list)
+        states, members = [], []
+        for i, (p, grad) in enumerate(zip(parameters, grads, strict=True)):
             if grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients; make them dense first")
             state = self._state_of(p, group)
             member = self._member(p, grad, state)
+            states.append(state)
+            members.append(member)
             # As text, so that -0 is not 0 and NaN is NaN.
             clock = (state["step"], *(repr(state[name]) for name in self.rule.program.scalar_states))
-            buckets[self._choose(member)[0], member.w.dtype, clock].append((p, state, member))
-        for (backend, *_), entries in buckets.items():
-            owners, states, members = (list(column) for column in zip(*entries, strict=True))
-            if backend == "native":
-                table = Table(owners, states, members)
-                self._step_bucket(group, states, partial(table.step, self.rule))
-                if len(buckets) == 1 and not any(p.is_complex() for p in owners):
-                    self._tables[id(group)] = table
-            else:
-                self._step_bucket(group, states, partial(_STEPS[backend], self.rule, members))
+            places[self._choose(member, p)[0], member.w.dtype, member.w.device, shards.parts(p), clock].append(i)
+        buckets: list[Bucket] = []
+        for (backend, _, _, parts, _), own in places.items():
+            bucket = BACKENDS[backend](
+                self.rule, [parameters[i] for i in own], [states[i] for i in own], [members[i] for i in own], parts
+            )
+            if isinstance(bucket, Compiled):
+                bucket.compiler = self._compiler
+            buckets.append(bucket)
+        return _Partition(parameters, list(places.values()), buckets, group["rounding"])
 
-    def _step_bucket(
-        self, group: dict[str, Any], states: list[dict[str, Any]], step: Callable[[Settings], tuple[float, ...]]
-    ) -> None:
+    def _step_bucket(self, group: dict[str, Any], bucket: Bucket) -> None:
         """Steps parameters whose clocks and scalar states are the same, and moves their clocks on."""
-        names, clock = self.rule.program.scalar_states, states[0]["step"]
-        scalar_states = tuple(states[0][name] for name in names)
+        first = bucket.states[0]
+        names, clock = self.rule.program.scalar_states, first["step"]
         t = float(clock + self.rule.first_step)
-        settings = Settings(self.rule.scalars(group), group["maximize"], group["decay"], t, scalar_states)
-        after = step(settings)
-        for state in states:
+        settings = Settings(
+            self.rule.scalars(group), group["maximize"], group["decay"], clock, t, {name: first[name] for name in names}
+        )
+        after = bucket.step(settings)
+        for state in bucket.states:
             state["step"] = clock + 1
-        for name, value in zip(names, after, strict=True):
-            for state in states:
-                state[name] = value
+            state.update(zip(names, after, strict=True))
 
     def _member(self, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Member:
         program = self.rule.program
-        states = tuple(state[name] for name in program.tensor_states)
-        if p.is_complex():
-            member = Member(torch.view_as_real(p), torch.view_as_real(grad.resolve_conj()), states)
-        else:
-            member = Member(p, grad, states)
-        shape = member.w.shape
-        for name, other in zip(("gradient", *program.tensor_states), (member.g, *states), strict=True):
-            if other.shape != (torch.Size() if program.kinds.get(name) == Kind.TENSOR else shape):
+        states = {name: shards.local(state[name]) for name in program.tensor_states}
+        w, g = shards.local(as_real(p)), as_real(shards.local_gradient(p, grad))
+        for name, other in {"gradient": g, **states}.items():
+            if other.shape != (torch.Size() if program.kinds.get(name) == Kind.TENSOR else w.shape):
                 raise RuntimeError(
-                    f"the parameter is {tuple(shape)}, but its {name} is {tuple(other.shape)}; "
+                    f"the parameter is {tuple(w.shape)}, but its {name} is {tuple(other.shape)}; "
                     "make the optimizer anew when a parameter changes its shape"
                 )
-        return member
+            if other.device != w.device:
+                raise RuntimeError(
+                    f"the parameter is on {w.device}, but its {name} is on {other.device}; "
+                    "move the model before the optimizer is made, or load the optimizer's state dict again"
+                )
+        rounding = Rounding(compensation=shards.local(state[COMPENSATION]) if COMPENSATION in state else None)
+        if SEED in state:
+            parts = shards.parts(p)
+            rounding.noise = Noise(torch.Generator(w.device), state[SEED], parts.place if parts else "")
+        return Member(w, g, tuple(states.values()), as_real(p).numel(), rounding)
 
-    def _choose(self, member: Member) -> tuple[str, str]:
+    def _choose(self, member: Member, p: torch.Tensor) -> tuple[str, str]:
         """The backend for a parameter, and why not a faster one."""
-        no_native = steps.unfit_for_native(member) or native.unavailable()
-        no_blocks = steps.unfit_for_blocks(self.rule, member)
-        unfit = {"native": no_native, "blocks": no_blocks, "plain": ""}
+        no_lists = steps.unfit_for_lists(member)
+        unfit = {
+            "native": steps.unfit_for_native(member) or native.unavailable(),
+            "foreach": no_lists,
+            "blocks": steps.unfit_for_blocks(self.rule, member),
+            "plain": "",
+        }
+        if self._compiler is not None:
+            no_compiled = no_lists or self._compiler.unfit(self.rule, member, shards.parts(p))
+            if not no_compiled:
+                return "compiled", "asked for"
+            return "foreach" if not no_lists else "plain", no_compiled
         if self._backend is not None:
             if unfit[self._backend]:
                 raise RuntimeError(f"backend={self._backend!r} was asked for, but {unfit[self._backend]}")
             return self._backend, "asked for"
-        if not no_native:
+        if member.w.device.type != "cpu":
+            return ("foreach", "") if not no_lists else ("plain", no_lists)
+        if not unfit["native"]:
             return "native", ""
-        if not no_blocks:
-            return "blocks", no_native
-        return "plain", "; ".join(dict.fromkeys((no_native, no_blocks)))
+        if not unfit["blocks"]:
+            return "blocks", unfit["native"]
+        return "plain", "; ".join(dict.fromkeys((unfit["native"], unfit["blocks"])))
 
     def plan(self) -> list[Plan]:
         """How each parameter is stepped and why, taking a missing gradient to be laid out as its parameter is."""
@@ -256,23 +292,39 @@ class RuleOptimizer(torch.optim.Optimizer):
             for j, p in enumerate(group["params"]):
                 grad = torch.zeros_like(p) if p.grad is None else p.grad
                 known = p in self.state
-                backend, reason = self._choose(self._member(p, grad, self._state_of(p, group)))
+                backend, reason = self._choose(self._member(p, grad, self._state_of(p, group)), p)
                 if not known:  # looking changes nothing
                     del self.state[p]
                 plans.append(Plan(i, j, tuple(p.shape), backend, reason))
         return plans
+
+    def compile(self, **options: Any) -> str:
+        """Steps by programs of `torch.compile` from here on, and returns what that will cost, to be said beforehand.
+
+        `options`: what `torch.compile` takes (`mode`, `options`). Every bucket, which is a set of parameters that have
+        gradients, is one program; a new learning rate, beta or step count is no new one, other gradients are. On a CPU
+        the native step is as fast and costs a second.
+
+        Raises RuntimeError where there is no compiler for the parameters' devices.
+        """
+        tensors = [p for group in self.param_groups for p in group["params"]]
+        reason = compiled.unavailable({p.device.type for p in tensors})
+        if reason:
+            raise RuntimeError(f"compile() was asked for, but {reason}")
+        self._compiler, self._buckets = Compiler(options), {}
+        return self._compiler.cost(len(tensors))
 
     # Saving and loading
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Loads a state dict, keeping the dtype of every state as it was saved, which torch does not.
 
-        Raises ValueError where it is another rule's, or its states have other shapes.
+        Raises ValueError where it is another rule's, or its states have other shapes or are split otherwise.
         """
         final: dict[str, Any] = {}
 
         def check_and_keep(_: torch.optim.Optimizer, loaded: dict[str, Any]) -> None:
-            self._check_loaded(loaded)
+            check_loaded(self.rule, self.param_groups, loaded)
             final.update(loaded)
 
         # The last hook before loading sees what the user's own made; the first one after shows them the final states.
@@ -293,47 +345,37 @@ class RuleOptimizer(torch.optim.Optimizer):
         for i, p in zip(ids, parameters, strict=True):
             for name, value in loaded["state"].get(i, {}).items():
                 if isinstance(value, torch.Tensor):
-                    layout = _state_like(p) if value.dim() else value
-                    fresh = torch.empty_like(layout, dtype=value.dtype, device=p.device)
-                    self.state[p][name] = fresh.copy_(value)
-
-    def _check_loaded(self, loaded: Mapping[str, Any]) -> None:
-        """Refuses states of another rule or of other shapes before anything is changed."""
-        expected = {"step", *self.rule.states}
-        ids = [i for group in loaded["param_groups"] for i in group["params"]]
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        for i, p in zip(ids, parameters, strict=False):
-            state = loaded["state"].get(i)
-            if state is None:
-                continue
-            if set(state) != expected:
-                found, needed = ", ".join(sorted(state)), ", ".join(sorted(expected))
-                raise ValueError(f"the state dict holds {found}; {self.rule.name} needs {needed}")
-            for name in self.rule.states:
-                kind, value = self.rule.program.kinds[name], state[name]
-                shape = _state_like(p).shape if kind == Kind.WEIGHT else torch.Size([])
-                if kind != Kind.SCALAR and value.shape != shape:
-                    raise ValueError(
-                        f"the state dict has {name!r} of shape {tuple(value.shape)} for parameter {i}, "
-                        f"needed: {tuple(shape)}"
-                    )
+                    self.state[p][name] = restored(value, p)
 
     def __getstate__(self) -> dict[str, Any]:
         own = {"rule": self.rule, "_backend": self._backend, "_seed": self._seed}
         return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._tables = {}  # the states are other tensors now
+        self._buckets = {}  # the states are other tensors now
+        self.__dict__.setdefault("_compiler", None)  # a copy is not compiled: programs are not pickled
         super().__setstate__(state)
         for group in self.param_groups:
-            for key in (*self.rule.hyperparameters, "maximize", "decay"):
+            for key in (*self.rule.hyperparameters, "maximize", "decay", "rounding"):
                 group.setdefault(key, self.defaults[key])
 
 
-_STEPS = {"blocks": steps.blocks_step, "plain": steps.plain_step}
+@dataclass(frozen=True)
+class _Partition:
+    """The parameters of a group that had gradients, in buckets: `places` says which of them each bucket has."""
 
+    parameters: list[torch.Tensor]
+    places: list[list[int]]
+    buckets: list[Bucket]
+    rounding: str
 
-def _state_like(p: torch.Tensor) -> torch.Tensor:
-    """Zeros laid out as the states of a parameter are."""
-    real = torch.view_as_real(p.detach()) if p.is_complex() else p.detach()
-    return torch.zeros_like(real, dtype=steps.compute_dtype(real.dtype), memory_format=torch.preserve_format)
+    def follows(
+        self, state: Mapping[Any, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor], rounding: str
+    ) -> bool:
+        """Whether the same buckets serve the next step; all are asked before any is stepped."""
+        if len(parameters) != len(self.parameters) or rounding != self.rounding:
+            return False
+        return all(
+            bucket.follows(state, [parameters[i] for i in own], [grads[i] for i in own])
+            for own, bucket in zip(self.places, self.buckets, strict=True)
+        )

@@ -1,55 +1,34 @@
-"""The steps that a bucket of parameters can take, and which of them a parameter is fit for.
+"""The steps that go through torch operations one parameter after another, and what each backend can step.
 
-Native is the default on a CPU; blocks and plain go through torch operations and can be had everywhere. All give the
-same numbers, to rounding.
+Native is the default on a CPU, foreach on a GPU; plain can be had everywhere, and blocks are plain steps of pieces that
+stay in the cache. All give the same numbers, to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 
+from thalweg.optim import rounding
+from thalweg.optim.bucket import Bucket, Member, Settings
+from thalweg.optim.shards import Parts
 from thalweg.rules import Rule, plain
-from thalweg.rules.program import COUPLED, DECOUPLED, MAXIMIZE
+from thalweg.rules.arithmetic import _max_abs
+from thalweg.rules.operators import MAXIMUM, MEAN, ROOT_OF_SUM
 
-BACKENDS = ("native", "blocks", "plain")
 BLOCK = 32 * 1024  # elements: what a block reads and its temporaries stay in a core's cache
 
 NATIVE_DTYPES = (torch.float32, torch.float64)
-LOW_PRECISION = (torch.bfloat16, torch.float16)
-
-
-@dataclass(slots=True)
-class Member:
-    """A parameter that takes part in a step: weight and gradient as real tensors, and the states that are tensors."""
-
-    w: torch.Tensor
-    g: torch.Tensor
-    states: tuple[torch.Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the members of a bucket have in common: hyperparameters, the driver's options, and the clock."""
-
-    scalars: dict[str, float]
-    maximize: bool
-    decay: str
-    t: float
-    scalar_states: tuple[float, ...]
-
-    def flags(self) -> frozenset[str]:
-        """The driver's equations that are in force."""
-        decay = {"coupled": COUPLED, "decoupled": DECOUPLED}[self.decay]
-        return frozenset([MAXIMIZE] * self.maximize + [decay] * (self.scalars["weight_decay"] != 0))
+DTYPES = (*NATIVE_DTYPES, *rounding.LOW_PRECISION)
+_KNOWN_TYPES = (torch.Tensor, torch.nn.Parameter)
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
     """The dtype that states are kept in and steps computed in: float32 for half precision, else the weights' own."""
-    return torch.float32 if dtype in LOW_PRECISION else dtype
+    return torch.float32 if dtype in rounding.LOW_PRECISION else dtype
 
 
 def is_dense(tensor: torch.Tensor) -> bool:
@@ -64,15 +43,21 @@ def is_dense(tensor: torch.Tensor) -> bool:
     return True
 
 
-def unfit_for_blocks(rule: Rule, member: Member) -> str:
-    """Why a parameter cannot be stepped in blocks; "" if it can."""
-    if not rule.program.elementwise:
-        return f"{rule.name} reduces over whole tensors"
+def _unaligned(member: Member) -> str:
+    """Why the tensors of a member cannot be gone through as flat memory; "" if they can."""
     if member.w.layout != torch.strided or not is_dense(member.w):
         return "the parameter is not dense in memory"
-    if any(other.stride() != member.w.stride() for other in (member.g, *member.states)):
-        return "gradient or state has other strides than the parameter"
+    if member.w.numel() == 0:
+        return ""
+    for other in (member.g, *member.states):
+        if other.dim() and other.stride() != member.w.stride():  # a per-tensor state has no dimensions
+            return "gradient or state has other strides than the parameter"
     return ""
+
+
+def unfit_for_blocks(rule: Rule, member: Member) -> str:
+    """Why a parameter cannot be stepped in blocks; "" if it can."""
+    return _unaligned(member) if rule.program.elementwise else f"{rule.name} reduces over whole tensors"
 
 
 def unfit_for_native(member: Member) -> str:
@@ -80,71 +65,78 @@ def unfit_for_native(member: Member) -> str:
     w = member.w
     if w.device.type != "cpu":
         return f"the parameter is on {w.device}"
-    if type(w) not in (torch.Tensor, torch.nn.Parameter) or type(member.g) is not torch.Tensor:
+    if type(w) not in _KNOWN_TYPES or type(member.g) is not torch.Tensor:
         return f"the parameter is a {type(w).__name__}, its gradient a {type(member.g).__name__}"
     if w.dtype not in NATIVE_DTYPES or w.is_neg():
         return f"the parameter is {w.dtype}" + " with its sign put off" * w.is_neg()
-    if w.layout != torch.strided or not is_dense(w):
-        return "the parameter is not dense in memory"
     for other in (member.g, *member.states):
-        if other.dtype != w.dtype or other.device != w.device or other.is_neg():
-            return f"gradient or state is {other.dtype} on {other.device}"
-        if other.dim() and other.stride() != w.stride():  # a per-tensor state has no dimensions
-            return "gradient or state has other strides than the parameter"
+        if other.dtype != w.dtype or other.is_neg():
+            return f"gradient or state is {other.dtype}" + " with its sign put off" * other.is_neg()
+    return _unaligned(member)
+
+
+def unfit_for_lists(member: Member) -> str:
+    """Why a parameter cannot be stepped by operations on lists of tensors; "" if it can."""
+    if type(member.w) not in _KNOWN_TYPES or type(member.g) is not torch.Tensor:
+        return f"the parameter is a {type(member.w).__name__}, its gradient a {type(member.g).__name__}"
+    if member.w.layout != torch.strided:
+        return f"the parameter is {member.w.layout}"
     return ""
 
 
-def plain_step(rule: Rule, members: list[Member], settings: Settings) -> tuple[float, ...]:
-    """Steps each member by torch operations one by one; returns the new scalar states."""
-    step = _bound(rule, settings)
-    after: tuple[float, ...] = settings.scalar_states
-    for member in members:
-        after = _step_one(step, rule, member.w, member.g, member.states, settings.scalar_states)
-    return after
+class Plain(Bucket):
+    """Steps each member by torch operations one by one."""
+
+    def run(self, settings: Settings) -> tuple[float, ...]:
+        after = tuple(settings.scalar_states.values())
+        for member in self.members:
+            for piece in self.pieces(member):
+                after = _step_one(self.rule, piece, settings, self.parts)
+        return after
+
+    def pieces(self, member: Member) -> list[Member]:
+        return [member]
 
 
-def blocks_step(rule: Rule, members: list[Member], settings: Settings) -> tuple[float, ...]:
+class Blocks(Plain):
     """Steps each member a block of memory at a time, so that temporaries stay in the cache."""
-    step = _bound(rule, settings)
-    after: tuple[float, ...] = settings.scalar_states
-    for member in members:
-        for w, g, *states in _blocks(member):
-            after = _step_one(step, rule, w, g, tuple(states), settings.scalar_states)
-    return after
+
+    def pieces(self, member: Member) -> list[Member]:
+        return list(member.pieces(BLOCK))
 
 
-def _bound(rule: Rule, settings: Settings) -> Callable[..., tuple[Any, ...]]:
-    step = plain.step(rule)
-
-    def bound(w: torch.Tensor, g: torch.Tensor, states: dict[str, Any]) -> tuple[Any, ...]:
-        return step(w, g, **states, t=settings.t, **settings.scalars, maximize=settings.maximize, decay=settings.decay)
-
-    return bound
-
-
-def _step_one(
-    step: Callable[..., tuple[Any, ...]],
-    rule: Rule,
-    w: torch.Tensor,
-    g: torch.Tensor,
-    states: tuple[torch.Tensor, ...],
-    scalar_states: tuple[float, ...],
-) -> tuple[float, ...]:
+def _step_one(rule: Rule, member: Member, settings: Settings, parts: Parts | None) -> tuple[float, ...]:
     program = rule.program
-    before = dict(zip(program.tensor_states, states, strict=True)) | dict(
-        zip(program.scalar_states, scalar_states, strict=True)
-    )
-    dtype = compute_dtype(w.dtype)
-    new_w, *new = step(w.to(dtype), g.to(dtype), before)
+    step = plain.step(rule) if parts is None else _split_step(rule, parts)
+    before = dict(zip(program.tensor_states, member.states, strict=True))
+    w = member.weight()
+    new_w, *new = step(
+        w, member.g.to(w.dtype), **before, **settings.scalar_states,
+        t=settings.t, **settings.scalars, maximize=settings.maximize, decay=settings.decay,
+    )  # fmt: skip
     # Everything is worked out before anything is written: a new value may be made of an old one's storage.
-    w.copy_(new_w)
+    member.write(new_w)
     after = dict(zip(rule.states, new, strict=True))
-    for name, state in zip(program.tensor_states, states, strict=True):
+    for name, state in before.items():
         state.copy_(after[name])
     return tuple(after[name] for name in program.scalar_states)
 
 
-def _blocks(member: Member) -> Iterator[tuple[torch.Tensor, ...]]:
-    size = member.w.numel()
-    flat = [tensor.as_strided((size,), (1,)) for tensor in (member.w, member.g, *member.states)]
-    yield from zip(*(tensor.split(BLOCK) for tensor in flat), strict=True)
+@lru_cache(maxsize=1024)
+def _split_step(rule: Rule, parts: Parts) -> Callable[..., tuple[Any, ...]]:
+    """The plain step of a part of a parameter, whose reductions are those of the whole."""
+
+    def whole(total: torch.Tensor, combined: int) -> torch.Tensor:
+        parts.combine(total, combined)
+        return total
+
+    def mean(x: torch.Tensor) -> torch.Tensor:
+        size = x.new_tensor(x.numel())
+        return whole(x.sum(), MEAN) / whole(size, MEAN).clamp(min=1)
+
+    reductions = {
+        "_max_abs": lambda x: whole(_max_abs(x), MAXIMUM),
+        "_norm": lambda x: whole(x.square().sum(), ROOT_OF_SUM).sqrt(),
+        "_mean": mean,
+    }
+    return plain.compiled(plain.step_source(rule), "step", {**plain.namespace(), **reductions})

@@ -1,7 +1,8 @@
 """The native step: numba loops generated from a rule, one pass over the weights where the rule reduces nothing.
 
-`kernel` compiles; `Kernel.step` steps a whole bucket of parameters through a table of addresses. Nothing here checks
-what the addresses point at: that is the optimizer's part (`thalweg.optim.native`).
+`kernel` compiles; `Kernel.step` steps a whole bucket of parameters through a table of addresses, of one network or of
+many that lie one behind another (members): their scalars, clocks and reductions are their own. Nothing here checks what
+the addresses point at: that is the optimizer's part (`thalweg.optim.native`).
 """
 
 from __future__ import annotations
@@ -13,26 +14,54 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-from numba import float64, int64, njit, types
+from numba import boolean, float64, int64, njit, types
 
-from thalweg.rules.lowering import Lowered, is_reduction, lower
+from thalweg.rules import scalars
+from thalweg.rules.lowering import Lowered, is_reduction
 from thalweg.rules.native_runtime import OPTIONS, runtime
 from thalweg.rules.operators import MAXIMUM, MEAN, ROOT_OF_SUM
-from thalweg.rules.plain import compiled, namespace, scalar_names, torch_text
+from thalweg.rules.plain import compiled, scalar_names
 from thalweg.rules.program import Apply, Equation, Kind, Node, Number, Read, write
 from thalweg.rules.rule import Rule
 
-# Addresses, slices (parameter, first byte, length), scalars, partial results a slice, results a parameter, from, to.
-_SIGNATURE = types.void(int64[:, ::1], int64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], int64, int64)
-_ARGUMENTS = "_addresses, _slices, _scalars, _partials, _results, _first, _last"
+# The arguments of a loop: those of `Work`, then partial results a slice, results a parameter, and from where to where.
+_ARGUMENTS = "_addresses, _strides, _slices, _scalars, _active, _partials, _results, _first, _last"
+_SIGNATURE = types.void(
+    int64[:, ::1], int64[::1], int64[:, ::1], float64[:, ::1], boolean[::1],
+    float64[:, ::1], float64[:, ::1], int64, int64,
+)  # fmt: skip
 
-Loop = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, int], None]
+Loop = Callable[..., None]
 
 
 class Run(Protocol):
-    """Calls a loop over all slices, on however many threads."""
+    """Calls a loop over all slices of all members, on however many threads."""
 
     def __call__(self, loop: Callable[[int, int], None]) -> None: ...
+
+
+class Across(Protocol):
+    """Combines each parameter's totals with those of the processes that hold its other parts, in place."""
+
+    def __call__(self, totals: np.ndarray, combined: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """A bucket of parameters to be stepped.
+
+    `addresses`: int64 (parameters, columns), of the first member. `strides`: int64 (parameters,), the bytes from one
+    member's weights to the next one's. `slices`: int64 (slices, 3), of one member: parameter, first byte, length;
+    ordered by parameter. `sizes`: the parameters' lengths, of all their parts. `scalars`: float64 (members, scalars).
+    `active`: bool (members,): the others are left as they are.
+    """
+
+    addresses: np.ndarray
+    strides: np.ndarray
+    slices: np.ndarray
+    sizes: np.ndarray
+    scalars: np.ndarray
+    active: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -40,44 +69,43 @@ class Kernel:
     """A compiled step of a rule, under fixed flags, for one dtype.
 
     `columns`: what each column of the address table points at: w, g, and the states that are not scalar.
-    `scalars(t, *hyperparameters, *scalar states)`: the values that the loops read, and the new scalar states.
     `passes`: the loops that reduce, each with the columns of results that it fills and how their slices are combined.
     `update`: the loop that writes weights and per-weight states. `finish`: the per-tensor states, where there are any.
     """
 
     columns: tuple[str, ...]
-    scalars: Callable[..., tuple[tuple[float, ...], tuple[float, ...]]]
     passes: tuple[tuple[Loop, tuple[tuple[int, int], ...]], ...]
     update: Loop
     finish: Loop | None
     dtype: str
     width: int
 
-    def step(self, addresses: np.ndarray, slices: np.ndarray, scalars: np.ndarray, sizes: np.ndarray, run: Run) -> None:
-        """Steps the parameters of one bucket.
-
-        `addresses`: int64 (parameters, columns). `slices`: int64 (slices, 3), ordered by parameter. `sizes`: the
-        parameters' lengths. What is computed does not depend on how `run` spreads the slices over threads.
-        """
-        partials = np.empty((len(slices), self.width))
-        results = np.empty((len(addresses), self.width))
+    def step(self, work: Work, run: Run, across: Across | None = None) -> None:
+        """Steps a bucket. What is computed does not depend on how `run` spreads the slices over threads."""
+        members, parameters = len(work.active), len(work.addresses)
+        partials = np.empty((members * len(work.slices), self.width))
+        results = np.empty((members * parameters, self.width))
+        arguments = (work.addresses, work.strides, work.slices, work.scalars, work.active, partials, results)
 
         def over(loop: Loop) -> Callable[[int, int], None]:
-            return lambda first, last: loop(addresses, slices, scalars, partials, results, first, last)
+            return lambda first, last: loop(*arguments, first, last)
 
         for loop, reductions in self.passes:
             run(over(loop))
             for column, combined in reductions:
-                results[:, column] = _over_slices(partials[:, column], combined, slices[:, 0], sizes, self.dtype)
+                totals = _over_slices(partials[:, column].reshape(members, -1), combined, work.slices[:, 0], parameters)
+                if across is not None:
+                    across(totals, combined)
+                results[:, column] = _finished(totals, combined, work.sizes, self.dtype).ravel()
         run(over(self.update))
         if self.finish is not None:
-            self.finish(addresses, slices, scalars, partials, results, 0, len(addresses))
+            self.finish(*arguments, 0, members * parameters)
 
 
 @lru_cache(maxsize=1024)
 def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
     """Compiles the step of a rule under the driver's flags for "float32" or "float64". Takes 0.2 to 1 s."""
-    lowered = lower(rule.program, flags)
+    lowered = scalars.lowered(rule, flags)
     columns = ("w", "g", *rule.program.tensor_states)
     printer = _Printer(lowered, columns)
     passes = [printer.reducing_pass(level) for level in range(max(lowered.levels.values(), default=-1) + 1)]
@@ -89,7 +117,6 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
 
     return Kernel(
         columns,
-        compiled(_scalar_source(rule, lowered), "scalars", namespace()),
         tuple((loop("reduce", source), reductions) for source, reductions in passes),
         loop("update", update),
         loop("finish", finish) if finish else None,
@@ -98,30 +125,57 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
     )
 
 
-def _over_slices(partials: np.ndarray, combined: int, owners: np.ndarray, sizes: np.ndarray, dtype: str) -> np.ndarray:
-    """The reduction of each parameter, of the partial results of its slices, taken in their order."""
-    results = np.zeros(len(sizes))
+@lru_cache(maxsize=1024)
+def member_scalars(rule: Rule, flags: frozenset[str]) -> Callable[..., None]:
+    """Compiles `scalars(settings, clocks, states, active, values)`, the scalars of many members at once.
+
+    `settings`: float64 (members, hyperparameters as `scalar_names` has them). `clocks`: float64 (members,), each
+    member's t. `states`: float64 (members, scalar states), changed in place. `values`: float64 (members, scalars),
+    filled. Members that are not active are passed over.
+    """
+    lowered = scalars.lowered(rule, flags)
+    after = [lowered.final[state] for state in rule.program.scalar_states]
+    reads = [f"{name} = _settings[_m, {i}]" for i, name in enumerate(scalar_names(rule))]
+    reads += [f"{name} = _states[_m, {i}]" for i, name in enumerate(rule.program.scalar_states)]
+    equations = lowered.needed([*lowered.scalars, *after])
+    lines = [
+        "def scalars(_settings, _clocks, _states, _active, _values):",
+        "    for _m in range(len(_clocks)):",
+        "        if _active[_m]:",
+        "            t = _clocks[_m]",
+        *(f"            {line}" for line in reads),
+        *(f"            {e.name} = {_text(e.value)}" for e in equations),
+        *(f"            _values[_m, {i}] = {name}" for i, name in enumerate(lowered.scalars)),
+        *(f"            _states[_m, {i}] = {name}" for i, name in enumerate(after)),
+    ]
+    matrix = float64[:, ::1]
+    signature = types.void(matrix, float64[::1], matrix, boolean[::1], matrix)
+    source = "\n".join(lines) + "\n"
+    return njit(signature, **OPTIONS)(compiled(source, "scalars", dict(runtime("float64"))))
+
+
+def _over_slices(partials: np.ndarray, combined: int, owners: np.ndarray, parameters: int) -> np.ndarray:
+    """For each member and parameter, the partial results (members, slices) of its slices, taken in their order."""
+    totals = np.zeros((parameters, len(partials)))
     with np.errstate(over="ignore", invalid="ignore"):
-        (np.maximum if combined == MAXIMUM else np.add).at(results, owners, partials)
-        totals = results.astype(dtype)  # overflows where torch's sum in this dtype does
+        (np.maximum if combined == MAXIMUM else np.add).at(totals, owners, partials.T)
+    return np.ascontiguousarray(totals.T)
+
+
+def _finished(totals: np.ndarray, combined: int, sizes: np.ndarray, dtype: str) -> np.ndarray:
+    """The reductions themselves, of totals (members, parameters)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        totals = totals.astype(dtype)  # overflows where torch's sum in this dtype does
         if combined == ROOT_OF_SUM:
             return np.sqrt(totals)
         return totals / np.maximum(sizes, 1) if combined == MEAN else totals
 
 
-def _scalar_source(rule: Rule, lowered: Lowered) -> str:
-    after = [lowered.final[state] for state in rule.program.scalar_states]
-    arguments = ", ".join(["t", *scalar_names(rule), *rule.program.scalar_states])
-    lines = [f"def scalars({arguments}):"]
-    for equation in lowered.needed([*lowered.scalars, *after]):
-        lines.append(f"    {equation.name} = {torch_text(equation.value, lowered.kinds)}")
-    values, states = (f"({''.join(f'{name}, ' for name in names)})" for names in (lowered.scalars, after))
-    lines.append(f"    return {values}, {states}")
-    return "\n".join(lines) + "\n"
-
-
 class _Printer:
     """Prints the loops of a lowered program. The names that it brings begin with _, as no name of a rule can."""
+
+    # Where in memory, behind the parameter's address, the slice of a member and its per-tensor state begin.
+    begin, own = "_m*_strides[_i] + _slices[_k, 1]", "_m*_ITEM"
 
     def __init__(self, lowered: Lowered, columns: tuple[str, ...]) -> None:
         self.lowered, self.columns = lowered, columns
@@ -156,12 +210,9 @@ class _Printer:
         written = self.changed(outputs, Kind.TENSOR)
         if not written:
             return ""
-        lines = [f"{self.array(output, '0', '1')}[0] = {name}" for output, name in written.items()]
-        return _function(
-            "finish",
-            [*self.scalar_reads(), "for _i in range(_first, _last):"],
-            [*self.per_tensor(self.lowered.needed(written.values())), *lines],
-        )
+        lines = [f"{self.array(output, self.own, '1')}[0] = {name}" for output, name in written.items()]
+        equations = self.lowered.needed(written.values())
+        return _function("finish", "_i", "_addresses", [*self.per_tensor(equations), *lines])
 
     def changed(self, outputs: Iterable[str], kind: Kind) -> dict[str, str]:
         """The outputs of one kind that the step assigns, with the names of their new values."""
@@ -184,11 +235,12 @@ class _Printer:
         arrays = sorted({*loads, *stored}, key=self.columns.index)
         return _function(
             name,
-            [*self.scalar_reads(), "for _k in range(_first, _last):"],
+            "_k",
+            "_slices",
             [
                 "_i = _slices[_k, 0]",
                 "_n = _slices[_k, 2]",
-                *(f"_array{self.columns.index(a)} = {self.array(a, '_slices[_k, 1]', '_n')}" for a in arrays),
+                *(f"_array{self.columns.index(a)} = {self.array(a, self.begin, '_n')}" for a in arrays),
                 *self.per_tensor(equations),
                 *start,
                 "for _j in range(_n):",
@@ -202,10 +254,12 @@ class _Printer:
     def per_tensor(self, equations: list[Equation]) -> list[str]:
         """What is worked out once a parameter: the states, reductions and equations that are per-tensor."""
         states = sorted(self.lowered.inputs(equations, Kind.TENSOR))
-        lines = [f"{state} = {self.array(state, '0', '1')}[0]" for state in states]
+        lines = [f"{name} = _T(_scalars[_m, {i}])" for i, name in enumerate(self.lowered.scalars)]
+        lines += [f"{state} = {self.array(state, self.own, '1')}[0]" for state in states]
         for equation in equations:
             if is_reduction(equation.value):
-                lines.append(f"{equation.name} = _T(_results[_i, {self.reductions.index(equation.name)}])")
+                column = self.reductions.index(equation.name)
+                lines.append(f"{equation.name} = _T(_results[_m*len(_addresses) + _i, {column}])")
             elif self.lowered.kinds[equation.name] == Kind.TENSOR:
                 lines.append(f"{equation.name} = {_text(equation.value)}")
         return lines
@@ -213,12 +267,17 @@ class _Printer:
     def array(self, name: str, offset: str, length: str) -> str:
         return f"carray(_pointer(_addresses[_i, {self.columns.index(name)}] + {offset}), ({length},), _T)"
 
-    def scalar_reads(self) -> list[str]:
-        return [f"{name} = _T(_scalars[{i}])" for i, name in enumerate(self.lowered.scalars)]
 
-
-def _function(name: str, outer: list[str], inner: list[str]) -> str:
-    lines = [f"def {name}({_ARGUMENTS}):", *(f"    {line}" for line in outer), *(f"        {line}" for line in inner)]
+def _function(name: str, index: str, table: str, body: list[str]) -> str:
+    """A function over the rows of a table, those of the first member, then those of the second, ..."""
+    lines = [
+        f"def {name}({_ARGUMENTS}):",
+        "    for _u in range(_first, _last):",
+        f"        _m = _u//len({table})",
+        f"        {index} = _u - _m*len({table})",
+        "        if _active[_m]:",
+        *(f"            {line}" for line in body),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -20,7 +20,7 @@ def runtime(dtype: str) -> dict[str, Any]:
     """The names that the loops read, for weights of "float32" or "float64"."""
     T, bits = _TYPES[dtype]
     functions = {**_memory(T), **_magnitudes(T, bits), **_operators(T)}
-    return {"np": np, "carray": carray, "_T": T, "_I": bits, **functions}
+    return {"np": np, "carray": carray, "_T": T, "_I": bits, "_ITEM": T.bitwidth // 8, **functions}
 
 
 def _memory(T: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The operator table: all that is known about an operator of the rule language, one row each.
 
 A column says how the operator is printed for one reader: torch (the plain step), Python floats (scalars), numba (the
-native step), LaTeX. A new backend is a new column and a loop header; nothing about an operator stands anywhere else.
+native step), lists of tensors (the foreach step), LaTeX. A new backend is a new column and a loop header; nothing about
+an operator stands anywhere else.
 A name with an underscore is a function of `arithmetic.py` (torch and float) or of `native.py` (numba).
 """
 
@@ -47,6 +48,8 @@ class Fold:
 class Operator:
     """One row of the table.
 
+    `foreach`: what torch's operation on lists of tensors is called behind `_foreach_`, where it has one with the same
+    edge values on every device; any other operator the foreach step does one parameter after another.
     `lifts`: the arguments that torch must be given as tensors: scalars there are made 0-d tensors before the call.
     `fold`: of an operator that takes one parameter tensor to one value, its loop in a native step.
     `compares`: may stand only in the condition of `where`.
@@ -59,6 +62,7 @@ class Operator:
     scalar: Form
     numba: Form
     latex: Form
+    foreach: str = ""
     lifts: tuple[int, ...] = ()
     commutes: bool = False
     fold: Fold | None = None
@@ -78,9 +82,11 @@ def _call(name: str, arity: int) -> Form:
     return Form(f"{name}({', '.join(f'{{{i}}}' for i in range(arity))})", ATOM, (COMPARISON,) * arity)
 
 
-def _arithmetic(name: str, symbol: str, binds: int, latex: Form | None = None, *, commutes: bool = False) -> Operator:
+def _arithmetic(
+    name: str, symbol: str, binds: int, foreach: str, latex: Form | None = None, *, commutes: bool = False
+) -> Operator:
     form = _infix(symbol, binds)
-    return Operator(name, 2, form, form, form, latex or form, commutes=commutes)
+    return Operator(name, 2, form, form, form, latex or form, foreach, commutes=commutes)
 
 
 def _function(
@@ -90,6 +96,7 @@ def _function(
     torch: str = "",
     scalar: str = "",
     numba: str = "",
+    foreach: str = "",
     lifts: tuple[int, ...] = (),
     commutes: bool = False,
 ) -> Operator:
@@ -102,6 +109,7 @@ def _function(
         scalar=_call(scalar or f"_{name}", arity),
         numba=_call(numba or f"_{name}", arity),
         latex=latex,
+        foreach=foreach,
         lifts=lifts,
         commutes=commutes,
     )
@@ -137,9 +145,9 @@ _CASES = Form(
 )
 
 _ROWS = (
-    _arithmetic("+", " + ", SUM, commutes=True),
-    _arithmetic("-", " - ", SUM),
-    _arithmetic("*", "*", PRODUCT, _infix(r" \, ", PRODUCT), commutes=True),
+    _arithmetic("+", " + ", SUM, "add", commutes=True),
+    _arithmetic("-", " - ", SUM, "sub"),
+    _arithmetic("*", "*", PRODUCT, "mul", _infix(r" \, ", PRODUCT), commutes=True),
     Operator(
         "/",
         2,
@@ -148,6 +156,7 @@ _ROWS = (
         scalar=_call("_div", 2),
         numba=_infix("/", PRODUCT),
         latex=Form(r"\frac{{{0}}}{{{1}}}", SIGN, (COMPARISON, COMPARISON)),
+        foreach="div",
     ),
     Operator(
         "**",
@@ -157,14 +166,14 @@ _ROWS = (
         numba=_PYTHON_POWER,
         latex=Form("{0}^{{{1}}}", POWER, (ATOM, COMPARISON)),
     ),
-    Operator("negative", 1, _NEGATIVE, _NEGATIVE, _NEGATIVE, _LATEX_NEGATIVE),
-    _function("abs", Form(r"\left|{0}\right|", ATOM, (COMPARISON,)), scalar="abs", numba="abs"),
-    _function("sign", _latex_call(r"\operatorname{{sign}}")),
-    _function("sqrt", Form(r"\sqrt{{{0}}}", ATOM, (COMPARISON,)), numba="np.sqrt"),
-    _function("square", Form("{0}^{{2}}", POWER, (ATOM,))),
-    _function("exp", _latex_call(r"\exp"), numba="np.exp"),
-    _function("log", _latex_call(r"\log"), numba="np.log"),
-    _function("tanh", _latex_call(r"\tanh"), scalar="math.tanh", numba="np.tanh"),
+    Operator("negative", 1, _NEGATIVE, _NEGATIVE, _NEGATIVE, _LATEX_NEGATIVE, "neg"),
+    _function("abs", Form(r"\left|{0}\right|", ATOM, (COMPARISON,)), scalar="abs", numba="abs", foreach="abs"),
+    _function("sign", _latex_call(r"\operatorname{{sign}}"), foreach="sign"),
+    _function("sqrt", Form(r"\sqrt{{{0}}}", ATOM, (COMPARISON,)), numba="np.sqrt", foreach="sqrt"),
+    _function("square", Form("{0}^{{2}}", POWER, (ATOM,)), foreach="mul"),  # by itself
+    _function("exp", _latex_call(r"\exp"), numba="np.exp", foreach="exp"),
+    _function("log", _latex_call(r"\log"), numba="np.log", foreach="log"),
+    _function("tanh", _latex_call(r"\tanh"), scalar="math.tanh", numba="np.tanh", foreach="tanh"),
     _function("minimum", _latex_pair(r"\min"), lifts=(0, 1), commutes=True),
     _function("maximum", _latex_pair(r"\max"), lifts=(0, 1), commutes=True),
     _function("safe_div", _latex_pair(r"\operatorname{{safe\_div}}"), torch="_safe_div", lifts=(0, 1)),
