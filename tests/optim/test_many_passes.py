@@ -196,7 +196,7 @@ def transcribed(case: Passes, w: np.ndarray, grads: list[np.ndarray], settings: 
     return weights
 
 
-@pytest.mark.parametrize("backend", [NATIVE, "plain"])
+@pytest.mark.parametrize("backend", [NATIVE, "foreach", "plain"])
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
@@ -223,7 +223,7 @@ def test_rule_of_many_passes_in_float32_equals_plain(name):
     assert_steps_agree(PASSES[name].rule, "native", parameters(torch.float32), 1e-6, resync=True)
 
 
-@pytest.mark.parametrize("backend", [NATIVE, "plain"])
+@pytest.mark.parametrize("backend", [NATIVE, "foreach", "plain"])
 def test_states_never_share_storage_with_weight_gradient_or_each_other(backend):
     p = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
     for name in ("states_that_swap", "states_that_are_g_and_w"):

@@ -1,4 +1,4 @@
-"""Every operator on every combination of edge values: plain and native give what IEEE arithmetic (NumPy) says.
+"""Every operator on every combination of edge values: plain, foreach and native give what IEEE arithmetic (NumPy) says.
 
 In all kinds: per-weight, per-tensor and scalar arguments. NaN stand in the same places, infinities have the same sign.
 """
@@ -148,7 +148,7 @@ def assert_ieee(found: np.ndarray, expected: np.ndarray, arguments: list[tuple[f
     assert not shown, sorted(map(str, shown))
 
 
-@pytest.mark.parametrize("backend", ["plain", NATIVE])
+@pytest.mark.parametrize("backend", ["plain", "foreach", NATIVE])
 @pytest.mark.parametrize(
     ("name", "dtype", "kinds"), [(name, dtype, kinds) for dtype, kinds in SETTINGS for name in names_for(kinds)]
 )
@@ -199,7 +199,7 @@ def reduced(dtype: str, backend: str) -> dict[str, list[float]]:
     return {name: [optimizer.state[p][f"r{i}"].numpy() for i in range(len(REDUCTIONS))] for name, p in rows}
 
 
-@pytest.mark.parametrize("backend", ["plain", NATIVE])
+@pytest.mark.parametrize("backend", ["plain", "foreach", NATIVE])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_reduction_of_vectors_with_edge_values_is_ieee_arithmetic(name, dtype, backend):
@@ -251,7 +251,7 @@ def beside_float32(backend: str) -> dict[str, torch.Tensor]:
     return {text: optimizer.state[p][f"x{i}"] for i, text in enumerate(HUGE)}
 
 
-@pytest.mark.parametrize("backend", ["plain", "blocks", NATIVE])
+@pytest.mark.parametrize("backend", ["plain", "blocks", "foreach", NATIVE])
 @pytest.mark.parametrize("text", HUGE)
 def test_a_scalar_too_large_for_float32_is_infinite_beside_float32_weights(text, backend):
     """A scalar is a float64; where it meets a float32 weight it is rounded to float32, and nothing raises."""

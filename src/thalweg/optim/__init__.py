@@ -1,5 +1,9 @@
-"""Rules as `torch.optim.Optimizer`s: `RuleOptimizer` for any, and a class for each that has a published name."""
+"""Rules as `torch.optim.Optimizer`s: `RuleOptimizer` for any, and a class for each that has a published name.
 
+For many networks at once there is `StackedOptimizer`, and for `torch.func` the pure functions of `functional(rule)`.
+"""
+
+from thalweg.optim.functional import Functional, functional
 from thalweg.optim.named import (
     ADES,
     SGD,
@@ -21,6 +25,7 @@ from thalweg.optim.named import (
     Yogi,
 )
 from thalweg.optim.optimizer import Plan, RuleOptimizer
+from thalweg.optim.stacked import StackedOptimizer
 
 __all__ = [
     "ADES",
@@ -32,6 +37,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "EMAMomentum",
+    "Functional",
     "Gravity",
     "Lion",
     "NAdam",
@@ -42,5 +48,7 @@ __all__ = [
     "RuleOptimizer",
     "Sign",
     "Signum",
+    "StackedOptimizer",
     "Yogi",
+    "functional",
 ]

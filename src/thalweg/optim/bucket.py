@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from thalweg.optim import shards
+from thalweg.optim.hyperparameters import flags_of
 from thalweg.optim.rounding import COMPENSATION, LOW_PRECISION, SEED, Rounding
 from thalweg.optim.shards import Parts
 from thalweg.rules import Rule
-from thalweg.rules.program import COUPLED, DECOUPLED, MAXIMIZE
 from thalweg.rules.scalars import scalars
 
 
@@ -69,8 +69,7 @@ class Settings:
 
     def flags(self) -> frozenset[str]:
         """The driver's equations that are in force."""
-        decay = {"coupled": COUPLED, "decoupled": DECOUPLED}[self.decay]
-        return frozenset([MAXIMIZE] * self.maximize + [decay] * (self.scalars["weight_decay"] != 0))
+        return flags_of(self.maximize, self.decay, self.scalars["weight_decay"])
 
     def worked_out(self, rule: Rule) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """The scalars that a lowered step reads, and the new scalar states."""

@@ -6,10 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from thalweg.optim.rounding import ROUNDINGS
 from thalweg.rules import Rule
+from thalweg.rules.program import COUPLED, DECOUPLED, MAXIMIZE
 from thalweg.rules.rule import DECAYS, checked_value
 
 # By the name that the field gives a hyperparameter: least, most, and whether the most is allowed.
@@ -44,6 +46,63 @@ def check_group(rule: Rule, group: Mapping[str, Any]) -> None:
         raise ValueError(f"rounding must be one of {', '.join(map(repr, ROUNDINGS))}, got {group['rounding']!r}")
     if not isinstance(group["maximize"], bool):
         raise ValueError(f"maximize must be True or False, got {group['maximize']!r}")
+
+
+def flags_of(maximize: bool, decay: str, weight_decay: Any) -> frozenset[str]:
+    """The driver's equations that are in force: decay unless it is the number 0."""
+    decayed = isinstance(weight_decay, torch.Tensor) or weight_decay != 0
+    return frozenset([MAXIMIZE] * maximize + [{"coupled": COUPLED, "decoupled": DECOUPLED}[decay]] * decayed)
+
+
+def joined(rule: Rule, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names that the text reads, under the hyperparameters' own: `beta1` and `beta2` become `betas`."""
+    return {
+        key: named[key] if names == (key,) else tuple(named[name] for name in names)
+        for key, names in rule.read_as.items()
+        if set(names) <= set(named)
+    }
+
+
+def member_settings(rule: Rule, hyperparameters: Mapping[str, Any], members: int) -> np.ndarray:
+    """The hyperparameters of many networks as float64 (members, names that the text reads), checked.
+
+    Each is one number for all, or one for each member: a list, array or tensor of `members` numbers. Of a tuple such as
+    `betas` each part may be so.
+
+    Raises ValueError, naming the key, the value and the member; TypeError on a key that the rule does not have.
+    """
+    unknown = [key for key in hyperparameters if key not in rule.hyperparameters]
+    if unknown:
+        raise TypeError(f"{rule.name} has no hyperparameter {unknown[0]!r}; it has {', '.join(rule.hyperparameters)}")
+    values = {**rule.hyperparameters, **hyperparameters}
+    columns: dict[str, np.ndarray] = {}
+    for key, names in rule.read_as.items():
+        parts = (values[key],) if names == (key,) else values[key]
+        if names != (key,) and not (isinstance(parts, tuple) and len(parts) == len(names)):
+            raise ValueError(
+                f"{key} must be a tuple of {len(names)}, each a number or one for each member, got {parts!r}"
+            )
+        columns.update({name: _of_members(key, part, members) for name, part in zip(names, parts, strict=True)})
+    settings = np.stack(list(columns.values()), axis=1)
+    group = {"decay": rule.decay, "maximize": False, "rounding": "nearest"}
+    for row in np.unique(settings, axis=0):
+        named = dict(zip(columns, row.tolist(), strict=True))
+        try:
+            check_group(rule, {**group, **joined(rule, named)})
+        except ValueError as error:
+            member = int(np.flatnonzero((settings == row).all(axis=1) | np.isnan(settings).any(axis=1))[0])
+            raise ValueError(f"{error} for member {member}") from None
+    return settings
+
+
+def _of_members(key: str, value: Any, members: int) -> np.ndarray:
+    try:
+        numbers = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{key} must be a number or one for each member, got {value!r:.80}") from None
+    if numbers.shape not in ((), (1,), (members,)):
+        raise ValueError(f"{key} must be a number or one for each of {members} members, got shape {numbers.shape}")
+    return np.broadcast_to(numbers, (members,))
 
 
 def _check_bounds(key: str, values: Iterable[float]) -> None:

@@ -102,7 +102,7 @@ class _Selection:
         self.own = ""
 
     def operations(self) -> list[Operation]:
-        equations = self.inlined(self.needed())
+        equations = self.inlined(self.lowered.of_tensors(self.next))
         late = []
         for i, equation in enumerate(equations):
             self.own = self.next.get(equation.name, "")
@@ -121,15 +121,6 @@ class _Selection:
         return self.done
 
     # Equations: those that matter, and what is read once stands where it is read
-
-    def needed(self) -> list[Equation]:
-        """What the next states follow from, in order, what reductions reduce included."""
-        wanted, kept = set(self.next), []
-        for equation in reversed(self.lowered.equations):
-            if equation.name in wanted and self.kinds[equation.name] > Kind.SCALAR:
-                kept.append(equation)
-                wanted |= names_read(equation.value)
-        return kept[::-1]
 
     def inlined(self, equations: list[Equation]) -> list[Equation]:
         counts = Counter(part.name for e in equations for part in walk(e.value) if isinstance(part, Read))

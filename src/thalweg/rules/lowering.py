@@ -35,6 +35,15 @@ class Lowered:
                     wanted |= names_read(equation.value)
         return kept[::-1]
 
+    def of_tensors(self, names: Iterable[str]) -> list[Equation]:
+        """The equations, scalars' aside, that the given names follow from, in order; what is reduced, too."""
+        wanted, kept = set(names), []
+        for equation in reversed(self.equations):
+            if equation.name in wanted and self.kinds[equation.name] > Kind.SCALAR:
+                kept.append(equation)
+                wanted |= names_read(equation.value)
+        return kept[::-1]
+
     def inputs(self, equations: Iterable[Equation], kind: Kind) -> set[str]:
         """The names of one kind that the equations read and that have their values from before the step."""
         read = set().union(*(names_read(e.value) for e in equations if not is_reduction(e.value)))

@@ -68,12 +68,14 @@ class Work:
 class Kernel:
     """A compiled step of a rule, under fixed flags, for one dtype.
 
-    `columns`: what each column of the address table points at: w, g, and the states that are not scalar.
+    `columns`: what each column of the address table points at: w, g, and the states that are not scalar. `scalars`: how
+    many the loops read.
     `passes`: the loops that reduce, each with the columns of results that it fills and how their slices are combined.
     `update`: the loop that writes weights and per-weight states. `finish`: the per-tensor states, where there are any.
     """
 
     columns: tuple[str, ...]
+    scalars: int
     passes: tuple[tuple[Loop, tuple[tuple[int, int], ...]], ...]
     update: Loop
     finish: Loop | None
@@ -117,6 +119,7 @@ def kernel(rule: Rule, flags: frozenset[str], dtype: str) -> Kernel:
 
     return Kernel(
         columns,
+        len(lowered.scalars),
         tuple((loop("reduce", source), reductions) for source, reductions in passes),
         loop("update", update),
         loop("finish", finish) if finish else None,
@@ -194,7 +197,7 @@ class _Printer:
             total = f"_total{column}"
             start.append(f"{total} = {fold.start}")
             inside.append(f"{total} = {fold.step.format(total, argument)}")
-            end.append(f"_partials[_k, {column}] = {fold.end.format(total)}")
+            end.append(f"_partials[_u, {column}] = {fold.end.format(total)}")
             arguments.append(argument)
             fills.append((column, fold.combined))
         return self.loop("reduce", arguments, start, inside, end), tuple(fills)

@@ -59,6 +59,7 @@ class Rule:
     first_step: int
     decay: str
     hyperparameters: Mapping[str, Hyperparameter]
+    read_as: Mapping[str, tuple[str, ...]]  # the names in the text of each hyperparameter
     states: tuple[str, ...]
     initial: Mapping[str, Node]
     program: Program
@@ -92,7 +93,7 @@ class Rule:
 
         values = {"lr": 1.0, "weight_decay": 0.0, **hyperparameters}
         self.hyperparameters = MappingProxyType({key: checked_value(key, value) for key, value in values.items()})
-        self._split = {key: split_names(key, value) for key, value in self.hyperparameters.items()}
+        self.read_as = {key: split_names(key, value) for key, value in self.hyperparameters.items()}
         scalars = self._scalar_names()
         parsed = language.parse_rule(self._title, text, {"w", "g", "t", *scalars} - {"weight_decay"}, self._declared)
         self.text = "\n".join(line.strip() for line in text.splitlines() if line.strip())
@@ -114,12 +115,12 @@ class Rule:
         for key, value in self.hyperparameters.items():
             if key in ("lr", "weight_decay") and isinstance(value, tuple):
                 raise ValueError(f"{self._title}: {key} must be a number, got {value!r}")
-            read_as = split_names(key, value)
-            for name in dict.fromkeys((key, *read_as)):
+            own = split_names(key, value)
+            for name in dict.fromkeys((key, *own)):
                 source.check_name(1, 1, name)
-                if name in taken or (name in read_as and name in names):
+                if name in taken or (name in own and name in names):
                     raise ValueError(f"{self._title}: the hyperparameter name {name!r} is taken")
-            names.update(read_as)
+            names.update(own)
         return names
 
     def _parse_init(self, scalars: set[str]) -> dict[str, Node]:
@@ -201,7 +202,7 @@ class Rule:
     def scalars(self, values: Mapping[str, Any]) -> dict[str, float]:
         """The hyperparameters by the names that the text reads: `betas` becomes `beta1` and `beta2`, all floats."""
         named: dict[str, float] = {}
-        for key, names in self._split.items():
+        for key, names in self.read_as.items():
             if names == (key,):
                 named[key] = float(values[key])
             else:

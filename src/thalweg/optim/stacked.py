@@ -1,0 +1,268 @@
+"""`StackedOptimizer`: one step for many networks of one shape, each with hyperparameters and a clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from thalweg.optim import native
+from thalweg.optim.functional import Functional, State, functional
+from thalweg.optim.hyperparameters import flags_of, joined, member_settings
+from thalweg.optim.native import Memory
+from thalweg.optim.states import first_states
+from thalweg.optim.steps import DTYPES, NATIVE_DTYPES
+from thalweg.rules import Rule
+from thalweg.rules.arithmetic import _draw_seed
+from thalweg.rules.program import Kind
+
+Tensors = Mapping[str, torch.Tensor]
+BACKENDS = ("native", "torch")
+
+
+class StackedOptimizer:
+    """Steps many independent networks, the members, by a rule: as an optimizer for each would, in one call.
+
+    Arguments:
+        params: tensors by name with a leading axis of members, as `torch.func.stack_module_state` gives them. They are
+            changed in place, and must be contiguous.
+        rule: the equations. Their hyperparameters are the other keyword arguments: one number for all members, or a
+            list, array or tensor of one for each; of a tuple such as `betas` each part may be so.
+        maximize, decay: as in `RuleOptimizer`.
+        generators: where random initial states come from, one for each member: member i's are those that a
+            `RuleOptimizer` with that generator draws. Without them the seed of member i is i.
+        backend: None, "native" (a CPU's default) or "torch" (vmap; any device).
+
+    `state[name]` holds a state of the rule: for each parameter a tensor with a leading axis of members, or of a scalar
+    state one float64 tensor. `steps` counts each member's steps. A member whose weights turn NaN changes no other's.
+
+    Raises ValueError, naming the argument and quoting the value; TypeError on an unknown hyperparameter.
+
+    >>> import thalweg
+    >>> rule = thalweg.Rule("descent", "w = w - lr*g", lr=0.1)
+    >>> params = {"w": torch.zeros(3, 2)}                                    # three networks of two weights
+    >>> optimizer = StackedOptimizer(params, rule, lr=[1.0, 2.0, 3.0])
+    >>> optimizer.step({"w": torch.ones(3, 2)}, active=[True, True, False])  # the third has stopped
+    >>> params["w"].tolist()
+    [[-1.0, -1.0], [-2.0, -2.0], [0.0, 0.0]]
+    """
+
+    def __init__(
+        self,
+        params: Tensors,
+        rule: Rule,
+        *,
+        maximize: bool = False,
+        decay: str | None = None,
+        generators: Sequence[torch.Generator] | None = None,
+        backend: str | None = None,
+        **hyperparameters: Any,
+    ) -> None:
+        if not isinstance(rule, Rule):
+            raise TypeError(f"rule must be a thalweg.Rule, got {rule!r}")
+        if backend not in (None, *BACKENDS):
+            raise ValueError(f"backend must be None, 'native' or 'torch', got {backend!r}")
+        self.rule, self.params = rule, dict(params)
+        self.members = _members(self.params)
+        self._pure: Functional = functional(rule, maximize=maximize, decay=decay)
+        self._hyper = hyperparameters
+        self._settings = member_settings(rule, hyperparameters, self.members)
+        if generators is not None and len(generators) != self.members:
+            raise ValueError(f"generators must be one for each of {self.members} members, got {len(generators)}")
+        seeds = range(self.members) if generators is None else [_draw_seed(generator) for generator in generators]
+        self.steps = torch.zeros(self.members, dtype=torch.int64)
+        self.state = self._first_state(seeds)
+        unfit = self._unfit_for_native()
+        if backend == "native" and unfit:
+            raise RuntimeError(f"backend='native' was asked for, but {unfit}")
+        self.backend = backend or ("torch" if unfit else "native")
+
+    def set(self, **hyperparameters: Any) -> None:
+        """Gives some hyperparameters other values from the next step on, for all members or one for each."""
+        hyper = {**self._hyper, **hyperparameters}
+        self._settings, self._hyper = member_settings(self.rule, hyper, self.members), hyper
+
+    @property
+    def hyper(self) -> dict[str, torch.Tensor]:
+        """The hyperparameters of all members, by the names that the text reads: float64 (members,)."""
+        names = [name for names in self.rule.read_as.values() for name in names]
+        return dict(zip(names, torch.from_numpy(self._settings.T.copy()), strict=True))
+
+    @torch.no_grad()
+    def step(self, grads: Tensors, active: Any = None) -> None:
+        """Steps every member, or those that `active` (a bool for each) has not stopped.
+
+        `grads`: the gradients by the parameters' names, in their shapes. Raises ValueError where one is missing or of
+        another shape.
+        """
+        ordered = [self._gradient(grads, name, w) for name, w in self.params.items()]
+        running = np.ones(self.members, dtype=np.bool_) if active is None else self._running(active)
+        if self.backend == "native":
+            self._native_step(ordered, running)
+        else:
+            self._torch_step(dict(zip(self.params, ordered, strict=True)), running)
+        self.steps += torch.from_numpy(running)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The steps, states and hyperparameters; the tensors are this optimizer's own, as in torch."""
+        return {"step": self.steps, "state": self.state, "hyper": self.hyper}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes on what another optimizer of as many members and of the same rule saved.
+
+        Raises ValueError, before anything is changed, where rule, members or shapes are others.
+        """
+        saved, hyper = state_dict["state"], state_dict["hyper"]
+        if set(saved) != set(self.rule.states) or set(hyper) != set(self.hyper):
+            held = ", ".join(sorted([*saved, *hyper]))
+            raise ValueError(f"the state dict holds {held}; {self.rule.name} needs other states and hyperparameters")
+        pairs = [("step", state_dict["step"], self.steps)]
+        for name, own in self._tensors():
+            source = saved[name[0]] if len(name) == 1 else saved[name[0]].get(name[1])
+            pairs.append((" of ".join(name), source, own))
+        for what, source, target in pairs:
+            shape = None if source is None else tuple(source.shape)
+            if shape != tuple(target.shape):
+                raise ValueError(f"the state dict has {what} of shape {shape}, needed: {tuple(target.shape)}")
+        self.set(**joined(self.rule, hyper))
+        for _, source, target in pairs:
+            target.copy_(source)
+
+    # The step on a CPU
+
+    def _native_step(self, grads: list[torch.Tensor], running: np.ndarray) -> None:
+        from thalweg.rules import native as kernels
+
+        pure = self._pure
+        flags = flags_of(pure.maximize, pure.decay, float(self._settings[:, self._decay_column].any()))
+        kernel, memory = kernels.kernel(self.rule, flags, self._dtype), self._memory
+        clocks = (self.steps.numpy() + self.rule.first_step).astype(np.float64)
+        values = np.zeros((self.members, kernel.scalars))
+        kernels.member_scalars(self.rule, flags)(self._settings, clocks, self._scalar_states, running, values)
+        memory.addresses[:, 0] = [w.data_ptr() for w in self.params.values()]
+        memory.addresses[:, 1] = [g.data_ptr() for g in grads]
+        memory.step(kernel, values, running)
+
+    @cached_property
+    def _decay_column(self) -> int:
+        return list(self.hyper).index("weight_decay")
+
+    @cached_property
+    def _dtype(self) -> str:
+        return str(next(iter(self.params.values())).dtype).removeprefix("torch.")
+
+    @cached_property
+    def _memory(self) -> Memory:
+        states = [self.state[name] for name in self.rule.program.tensor_states]
+        rows = [(w, w, *(state[key] for state in states)) for key, w in self.params.items()]
+        sizes = [w[0].numel() for w in self.params.values()]
+        return Memory(rows, sizes, sizes, self.members)
+
+    @cached_property
+    def _scalar_states(self) -> np.ndarray:
+        """The scalar states (members, states), of which `state` has the columns."""
+        names = self.rule.program.scalar_states
+        together = np.zeros((self.members, len(names)))
+        for i, name in enumerate(names):
+            together[:, i] = self.state[name].numpy()
+            self.state[name] = torch.from_numpy(together[:, i])
+        return together
+
+    # The step elsewhere
+
+    def _torch_step(self, grads: Tensors, running: np.ndarray) -> None:
+        device = next(iter(self.params.values())).device
+        state: State = {"step": self.steps.to(device), **self.state}
+        columns = {name: column.to(device) for name, column in self.hyper.items()}
+        if not self._settings[:, self._decay_column].any():
+            del columns["weight_decay"]
+        hyper = joined(self.rule, columns)
+        new_params, new_state = torch.vmap(self._pure.update)(self.params, grads, state, hyper)
+        mask = torch.from_numpy(running).to(device)
+        for key, w in self.params.items():
+            _take(w, new_params[key], mask)
+        for name, own in self._tensors():
+            _take(own, new_state[name[0]] if len(name) == 1 else new_state[name[0]][name[1]], mask)
+
+    def _tensors(self) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
+        """The tensors of the state, each under its name, or its name and its parameter's."""
+        for name, own in self.state.items():
+            if isinstance(own, torch.Tensor):
+                yield (name,), own
+            else:
+                yield from (((name, key), tensor) for key, tensor in own.items())
+
+    # Checks
+
+    def _first_state(self, seeds: Sequence[int]) -> State:
+        """The states of every member, each as its own optimizer would begin it."""
+        groups = [self._group(i) for i in range(self.members)]
+        state: State = {name: {} for name in self.rule.states}
+        for index, (key, w) in enumerate(self.params.items()):
+            if not self.rule.initial:  # all begin at 0
+                firsts = [first_states(self.rule, w[0], groups[0], 0, index)] * self.members
+            else:
+                firsts = [first_states(self.rule, w[i], groups[i], seeds[i], index) for i in range(self.members)]
+            for name in self.rule.states:
+                if self.rule.program.kinds[name] == Kind.SCALAR:
+                    state[name] = torch.tensor([first[name] for first in firsts], dtype=torch.float64, device=w.device)
+                else:
+                    state[name][key] = torch.stack([first[name] for first in firsts]).contiguous()
+        return state
+
+    def _group(self, member: int) -> dict[str, Any]:
+        return joined(self.rule, dict(zip(self.hyper, self._settings[member].tolist(), strict=True)))
+
+    def _unfit_for_native(self) -> str:
+        first = next(iter(self.params.values()))
+        if first.device.type != "cpu":
+            return f"the parameters are on {first.device}"
+        if first.dtype not in NATIVE_DTYPES:
+            return f"the parameters are {first.dtype}"
+        return native.unavailable()
+
+    def _gradient(self, grads: Tensors, name: str, w: torch.Tensor) -> torch.Tensor:
+        if name not in grads:
+            raise ValueError(f"grads has no {name!r}; it has {', '.join(map(str, grads)) or 'nothing'}")
+        g = grads[name]
+        if g.is_sparse:
+            raise ValueError(f"the gradient of {name!r} is sparse; make it dense first")
+        if g.shape != w.shape or g.dtype != w.dtype or g.device != w.device:
+            raise ValueError(
+                f"the gradient of {name!r} is {tuple(g.shape)}, {g.dtype} on {g.device}, and the parameter is "
+                f"{tuple(w.shape)}, {w.dtype} on {w.device}"
+            )
+        return g.resolve_neg().contiguous()
+
+    def _running(self, active: Any) -> np.ndarray:
+        running = np.asarray(active.cpu() if isinstance(active, torch.Tensor) else active)
+        if running.shape != (self.members,) or running.dtype != np.bool_:
+            raise ValueError(f"active must be a bool for each of {self.members} members, got {active!r:.80}")
+        return np.ascontiguousarray(running)
+
+
+def _members(params: dict[str, torch.Tensor]) -> int:
+    """How many members the parameters have. Raises ValueError where they do not agree or cannot be stepped."""
+    if not params:
+        raise ValueError("params must hold at least one tensor, got none")
+    first = next(iter(params.values()))
+    for name, w in params.items():
+        if w.dim() == 0 or w.shape[0] != first.shape[0] or w.shape[0] == 0:
+            raise ValueError(f"params must have one leading axis of members, got {name!r} of shape {tuple(w.shape)}")
+        if w.dtype != first.dtype or w.device != first.device or w.dtype not in DTYPES:
+            raise ValueError(
+                f"params must be of one dtype (float64, float32, bfloat16 or float16) on one device, got {name!r} of "
+                f"{w.dtype} on {w.device} beside {first.dtype} on {first.device}"
+            )
+        if not w.is_contiguous():
+            raise ValueError(f"params must be contiguous, got {name!r} with strides {w.stride()}")
+    return first.shape[0]
+
+
+def _take(target: torch.Tensor, new: torch.Tensor, mask: torch.Tensor) -> None:
+    """Takes on the new values of the members in the mask."""
+    shaped = mask.reshape(-1, *[1] * (target.dim() - 1))
+    target.copy_(torch.where(shaped, new, target))
