@@ -161,7 +161,7 @@ def in_fresh_process(function: str) -> dict[str, float]:
 def report(rounds: int) -> list[str]:
     lines = [
         f"One optimizer step on a CPU, one thread, median of {rounds} rounds, milliseconds.",
-        f"{platform.machine()}, {_processor()}; torch {torch.__version__}, Python {platform.python_version()}",
+        f"{platform.machine()}, {processor()}; torch {torch.__version__}, Python {platform.python_version()}",
         "",
         f"{'':30}" + "".join(f"{name:>14}" for name in LISTS),
     ]
@@ -171,22 +171,22 @@ def report(rounds: int) -> list[str]:
     for bar in BARS:
         for each in bar.lists:
             ratio = times[each][bar.of] / times[each][bar.against]
-            lines.append(_verdict(f"{bar.of} / {bar.against}, {each}", ratio, bar.most))
+            lines.append(verdict(f"{bar.of} / {bar.against}, {each}", ratio, bar.most))
     starts, memory = [in_fresh_process("first_steps") for _ in range(5)], in_fresh_process("extra_memory")
     first = {name: statistics.median(start[name] for start in starts) for name in starts[0]}
     lines += ["", "Seconds of a first step, compiling included, median of 5 fresh processes:"]
-    lines.append(_verdict("the first rule of a process", first["first"], 3.0))
-    lines.append(_verdict("the next rule", first["next"], 1.0))
+    lines.append(verdict("the first rule of a process", first["first"], 3.0))
+    lines.append(verdict("the next rule", first["next"], 1.0))
     lines += ["", "Extra peak memory of a step of the MLP, as a share of its parameters:"]
-    lines += [_verdict(name, share, 0.02) for name, share in memory.items()]
+    lines += [verdict(name, share, 0.02) for name, share in memory.items()]
     return lines
 
 
-def _verdict(what: str, value: float, most: float) -> str:
+def verdict(what: str, value: float, most: float) -> str:
     return f"  {what:66} {value:7.3f}  (at most {most:.3f}: {'holds' if value <= most else 'MISSED'})"
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         return next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     except (OSError, StopIteration):

@@ -41,33 +41,33 @@ class Memory:
     """Where the weights, gradients and states of parameters are, for a kernel to step.
 
     `rows`: for each parameter its tensors in the order of the kernel's columns. With `members`, each has so many
-    networks' one behind another, of `sizes` elements each.
+    networks' one behind another, of `sizes` elements each. `whole`: the sizes of the parameters with all their parts.
     """
 
     def __init__(
         self, rows: Sequence[Sequence[torch.Tensor]], sizes: Sequence[int], whole: Sequence[int], members: int = 1
     ) -> None:
-        itemsize = rows[0][0].element_size()
-        self.addresses = np.array([[t.data_ptr() for t in row] for row in rows], dtype=np.int64)
-        self.slices, self.total = _slices(tuple(sizes), itemsize)
-        self.members = members
-        self._strides = np.array(sizes, dtype=np.int64) * itemsize
-        self._whole = np.array(whole)
-        self._written = [t for row in rows for t in (row[0], *row[2:])]
-
-    def step(
-        self, kernel: Kernel, scalars: np.ndarray, active: np.ndarray, across: Callable[..., None] | None = None
-    ) -> None:
-        """Steps all parameters of all active members in one pass. `scalars`: float64 (members, scalars)."""
         from thalweg.rules.native import Work
 
-        work = Work(self.addresses, self._strides, self.slices, self._whole, scalars, active)
-        kernel.step(work, partial(_run, self.slices, self.total, self.members), across)
+        itemsize = rows[0][0].element_size()
+        slices, total = _slices(tuple(sizes), itemsize)
+        self.work = Work(
+            addresses=np.array([[t.data_ptr() for t in row] for row in rows], dtype=np.int64),
+            strides=np.array(sizes, dtype=np.int64) * itemsize,
+            slices=slices,
+            sizes=np.array(whole),
+            scalars=np.empty((members, 0)),
+            active=np.ones(members, dtype=np.bool_),
+        )
+        self._run = partial(_run, slices, total, members)
+        self._written = [t for row in rows for t in (row[0], *row[2:])]
+
+    def step(self, kernel: Kernel, scalars: np.ndarray, across: Callable[..., None] | None = None) -> None:
+        """Steps all parameters of all active members in one pass. `scalars`: float64 (members, scalars)."""
+        self.work.scalars = scalars
+        kernel.step(self.work, self._run, across)
         # Without this autograd would not see that tensors it saved for backward have changed.
         torch.autograd.graph.increment_version(self._written)
-
-
-_ONE = np.ones(1, dtype=np.bool_)
 
 
 class Native(Bucket):
@@ -84,9 +84,9 @@ class Native(Bucket):
 
         kernel = native.kernel(self.rule, settings.flags(), self._dtype)
         values, after = settings.worked_out(self.rule)
-        self._memory.addresses[:, 1] = [member.g.data_ptr() for member in self.members]
+        self._memory.work.addresses[:, 1] = [member.g.data_ptr() for member in self.members]
         scalars = np.array(values, dtype=np.float64).reshape(1, -1)
-        self._memory.step(kernel, scalars, _ONE, None if self.parts is None else self._across)
+        self._memory.step(kernel, scalars, None if self.parts is None else self._across)
         return after
 
     def _across(self, totals: np.ndarray, combined: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,11 @@ from thalweg.optim.steps import DTYPES, NATIVE_DTYPES
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
 from thalweg.rules.program import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thalweg.rules.native import Kernel
 
 Tensors = Mapping[str, torch.Tensor]
 BACKENDS = ("native", "torch")
@@ -68,12 +73,13 @@ class StackedOptimizer:
         self.rule, self.params = rule, dict(params)
         self.members = _members(self.params)
         self._pure: Functional = functional(rule, maximize=maximize, decay=decay)
-        self._hyper = hyperparameters
-        self._settings = member_settings(rule, hyperparameters, self.members)
+        self._hyper: dict[str, Any] = {}
+        self.set(**hyperparameters)
         if generators is not None and len(generators) != self.members:
             raise ValueError(f"generators must be one for each of {self.members} members, got {len(generators)}")
         seeds = range(self.members) if generators is None else [_draw_seed(generator) for generator in generators]
-        self.steps = torch.zeros(self.members, dtype=torch.int64)
+        self._clocks = np.zeros(self.members, dtype=np.int64)
+        self._all = np.ones(self.members, dtype=np.bool_)
         self.state = self._first_state(seeds)
         unfit = self._unfit_for_native()
         if backend == "native" and unfit:
@@ -84,6 +90,8 @@ class StackedOptimizer:
         """Gives some hyperparameters other values from the next step on, for all members or one for each."""
         hyper = {**self._hyper, **hyperparameters}
         self._settings, self._hyper = member_settings(self.rule, hyper, self.members), hyper
+        self._decays = bool(self.hyper["weight_decay"].any())
+        self.__dict__.pop("_kernels", None)  # those of other equations, perhaps
 
     @property
     def hyper(self) -> dict[str, torch.Tensor]:
@@ -91,7 +99,11 @@ class StackedOptimizer:
         names = [name for names in self.rule.read_as.values() for name in names]
         return dict(zip(names, torch.from_numpy(self._settings.T.copy()), strict=True))
 
-    @torch.no_grad()
+    @property
+    def steps(self) -> torch.Tensor:
+        """How many steps each member has made: int64 (members,)."""
+        return torch.from_numpy(self._clocks)
+
     def step(self, grads: Tensors, active: Any = None) -> None:
         """Steps every member, or those that `active` (a bool for each) has not stopped.
 
@@ -99,12 +111,12 @@ class StackedOptimizer:
         another shape.
         """
         ordered = [self._gradient(grads, name, w) for name, w in self.params.items()]
-        running = np.ones(self.members, dtype=np.bool_) if active is None else self._running(active)
+        running = self._all if active is None else self._running(active)
         if self.backend == "native":
             self._native_step(ordered, running)
         else:
             self._torch_step(dict(zip(self.params, ordered, strict=True)), running)
-        self.steps += torch.from_numpy(running)
+        self._clocks += running
 
     def state_dict(self) -> dict[str, Any]:
         """The steps, states and hyperparameters; the tensors are this optimizer's own, as in torch."""
@@ -134,21 +146,22 @@ class StackedOptimizer:
     # The step on a CPU
 
     def _native_step(self, grads: list[torch.Tensor], running: np.ndarray) -> None:
-        from thalweg.rules import native as kernels
-
-        pure = self._pure
-        flags = flags_of(pure.maximize, pure.decay, float(self._settings[:, self._decay_column].any()))
-        kernel, memory = kernels.kernel(self.rule, flags, self._dtype), self._memory
-        clocks = (self.steps.numpy() + self.rule.first_step).astype(np.float64)
+        kernel, scalars_of_members = self._kernels
         values = np.zeros((self.members, kernel.scalars))
-        kernels.member_scalars(self.rule, flags)(self._settings, clocks, self._scalar_states, running, values)
-        memory.addresses[:, 0] = [w.data_ptr() for w in self.params.values()]
-        memory.addresses[:, 1] = [g.data_ptr() for g in grads]
-        memory.step(kernel, values, running)
+        clocks = (self._clocks + self.rule.first_step).astype(np.float64)
+        scalars_of_members(self._settings, clocks, self._scalar_states, running, values)
+        work = self._memory.work
+        work.addresses[:, 0] = [w.data_ptr() for w in self.params.values()]
+        work.addresses[:, 1] = [g.data_ptr() for g in grads]
+        work.active = running
+        self._memory.step(kernel, values)
 
     @cached_property
-    def _decay_column(self) -> int:
-        return list(self.hyper).index("weight_decay")
+    def _kernels(self) -> tuple[Kernel, Callable[..., None]]:
+        from thalweg.rules import native as kernels
+
+        flags = flags_of(self._pure.maximize, self._pure.decay, self._decays)
+        return kernels.kernel(self.rule, flags, self._dtype), kernels.member_scalars(self.rule, flags)
 
     @cached_property
     def _dtype(self) -> str:
@@ -173,11 +186,12 @@ class StackedOptimizer:
 
     # The step elsewhere
 
+    @torch.no_grad()
     def _torch_step(self, grads: Tensors, running: np.ndarray) -> None:
         device = next(iter(self.params.values())).device
         state: State = {"step": self.steps.to(device), **self.state}
         columns = {name: column.to(device) for name, column in self.hyper.items()}
-        if not self._settings[:, self._decay_column].any():
+        if not self._decays:
             del columns["weight_decay"]
         hyper = joined(self.rule, columns)
         new_params, new_state = torch.vmap(self._pure.update)(self.params, grads, state, hyper)
@@ -228,14 +242,14 @@ class StackedOptimizer:
         if name not in grads:
             raise ValueError(f"grads has no {name!r}; it has {', '.join(map(str, grads)) or 'nothing'}")
         g = grads[name]
-        if g.is_sparse:
-            raise ValueError(f"the gradient of {name!r} is sparse; make it dense first")
+        if g.layout != torch.strided:
+            raise ValueError(f"the gradient of {name!r} is {g.layout}; make it dense first")
         if g.shape != w.shape or g.dtype != w.dtype or g.device != w.device:
             raise ValueError(
                 f"the gradient of {name!r} is {tuple(g.shape)}, {g.dtype} on {g.device}, and the parameter is "
                 f"{tuple(w.shape)}, {w.dtype} on {w.device}"
             )
-        return g.resolve_neg().contiguous()
+        return g if g.is_contiguous() and not g.is_neg() else g.resolve_neg().contiguous()
 
     def _running(self, active: Any) -> np.ndarray:
         running = np.asarray(active.cpu() if isinstance(active, torch.Tensor) else active)

@@ -46,7 +46,7 @@ class Across(Protocol):
     def __call__(self, totals: np.ndarray, combined: int) -> None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Work:
     """A bucket of parameters to be stepped.
 
