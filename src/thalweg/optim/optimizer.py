@@ -17,7 +17,7 @@ from thalweg.optim.foreach import Foreach
 from thalweg.optim.hyperparameters import check_group
 from thalweg.optim.native import Native
 from thalweg.optim.rounding import COMPENSATION, SEED, Noise, Rounding
-from thalweg.optim.states import as_real, check_loaded, extra_states, first_states, restored
+from thalweg.optim.states import as_real, check_loaded, extra_states, first_states, restored, rounding_kept
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
 from thalweg.rules.program import Kind
@@ -161,10 +161,17 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
         if p not in self.state:
-            everything = [other for each in self.param_groups for other in each["params"]]
-            self._join(p, group, next(i for i, other in enumerate(everything) if other is p))
+            self._join(p, group, self._place(p))
         state: dict[str, Any] = self.state[p]
+        if not rounding_kept(p, state, group["rounding"]):  # the group's has changed
+            for name in (SEED, COMPENSATION):
+                state.pop(name, None)
+            state.update(extra_states(p, group["rounding"], self._seed, self._place(p)))
         return state
+
+    def _place(self, p: torch.Tensor) -> int:
+        everything = (other for each in self.param_groups for other in each["params"])
+        return next(i for i, other in enumerate(everything) if other is p)
 
     def _join(self, p: torch.Tensor, group: dict[str, Any], index: int) -> None:
         states = first_states(self.rule, p, group, self._seed, index)

@@ -60,6 +60,12 @@ def extra_states(p: torch.Tensor, rounding: str, seed: int, index: int) -> dict[
     return {SEED: _stream(seed, index).initial_seed()} if rounding == "stochastic" else {}
 
 
+def rounding_kept(p: torch.Tensor, state: Mapping[str, Any], rounding: str) -> bool:
+    """Whether the state holds what this rounding needs, and nothing that another one does."""
+    needed = EXTRA_STATES[rounding] if p.dtype in LOW_PRECISION else ()
+    return all((name in state) == (name in needed) for name in (SEED, COMPENSATION))
+
+
 def _split_initial(rule: Rule, p: torch.Tensor) -> Any:
     """The first values of this process's part: a draw is made for the whole parameter, and this part taken of it."""
 
