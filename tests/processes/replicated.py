@@ -1,4 +1,4 @@
-"""What the tests of DDP and of ZeRO do in each process: train on a share of the batch, or step a share of the weights."""
+"""What the tests of DDP and ZeRO do in each process: train on a share of the batch, or step a share of the weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def every_rule_on_shares_equals_one_process_on_the_whole_batch() -> None:
         train_on_shares(model, RuleOptimizer(model.parameters(), rule, backend="plain"), 4)
         train(other, RuleOptimizer(other.parameters(), rule, backend="plain"), 0, 4)
         for p, q in zip(model.parameters(), other.parameters(), strict=True):
-            torch.testing.assert_close(p.detach(), q.detach(), rtol=1e-10, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                p.detach(), q.detach(), rtol=1e-10, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}"
+            )
         assert_equal_on_every_rank(model)
 
 
@@ -69,13 +71,13 @@ def zero_redundancy_equals_one_optimizer() -> None:
 def zero_redundancy_resumes_from_its_consolidated_state() -> None:
     for name in ("adam", "gravity", "own", "nadam"):
         model, again = network(), network()
-        optimizer = ZeroRedundancyOptimizer(model.parameters(), RuleOptimizer, rule=RULES[name])
+        optimizer = ZeroRedundancyOptimizer(model.parameters(), RuleOptimizer, rule=RULES[name], backend="plain")
         train(model, optimizer, 0, 3)
         again.load_state_dict(model.state_dict())
         optimizer.consolidate_state_dict(to=0)
         saved = [copy.deepcopy(optimizer.state_dict()) if distributed.get_rank() == 0 else None]  # as a file would
         distributed.broadcast_object_list(saved, src=0)
-        resumed = ZeroRedundancyOptimizer(again.parameters(), RuleOptimizer, rule=RULES[name])
+        resumed = ZeroRedundancyOptimizer(again.parameters(), RuleOptimizer, rule=RULES[name], backend="plain")
         resumed.load_state_dict(saved[0])
         train(model, optimizer, 3, 6)
         train(again, resumed, 3, 6)

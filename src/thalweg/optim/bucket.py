@@ -78,6 +78,7 @@ class Settings:
 
 _DTYPE, _LAYOUT, _SHAPE = map(operator.attrgetter, ("dtype", "layout", "shape"))
 _STEP = operator.itemgetter("step")
+_NO_GRADIENT = torch.empty(0)  # between steps, so that a bucket keeps no gradient's memory
 _POINTER, _STRIDE = torch.Tensor.data_ptr, torch.Tensor.stride
 
 
@@ -99,7 +100,8 @@ class Bucket(ABC):
         self.rule, self.parameters, self.states, self.members, self.parts = rule, parameters, states, members, parts
         self._names = (*rule.program.tensor_states, *(name for name in (SEED, COMPENSATION) if name in states[0]))
         self._kept = [own[name] for own in states for name in self._names]
-        self._placed = [shards.is_split(p) for p in parameters]
+        self._kept_tensors = [kept for kept in self._kept if isinstance(kept, torch.Tensor)]
+        self._split = any(map(shards.is_split, parameters))
         self._seen = self._looks([member.w for member in members], [member.g for member in members])
         # A complex parameter and an unusual tensor type are looked at anew in every step.
         kinds = {type(tensor) for member in members for tensor in (member.w, member.g)}
@@ -119,7 +121,7 @@ class Bucket(ABC):
             list(map(_SHAPE, weights)),
             list(map(_STRIDE, weights)),
             list(map(_POINTER, weights)),
-            [shards.local(kept).data_ptr() for kept in self._kept if isinstance(kept, torch.Tensor)],
+            list(map(_POINTER, map(shards.local, self._kept_tensors) if self._split else self._kept_tensors)),
         )
 
     def follows(self, state: Mapping[Any, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor]) -> bool:
@@ -134,12 +136,10 @@ class Bucket(ABC):
             and all(len({repr(own[name]) for own in self.states}) == 1 for name in program.scalar_states)
         ):
             return False
-        if any(self._placed):
-            if list(map(shards.is_split, grads)) != self._placed:
-                return False
+        if self._split:
             parameters = list(map(shards.local, parameters))
             grads = [shards.local_gradient(p, g) for p, g in zip(self.parameters, grads, strict=True)]
-        if set(map(type, grads)) != {torch.Tensor} or self._looks(parameters, grads) != self._seen:
+        if not set(map(type, grads)) <= {torch.Tensor} or self._looks(parameters, grads) != self._seen:
             return False
         for member, g in zip(self.members, grads, strict=True):
             member.g = g
@@ -150,7 +150,10 @@ class Bucket(ABC):
         for member in self.members:
             if member.rounding.noise is not None:
                 member.rounding.noise.begin(settings.step)
-        return self.run(settings)
+        after = self.run(settings)
+        for member in self.members:
+            member.g = _NO_GRADIENT
+        return after
 
     @abstractmethod
     def run(self, settings: Settings) -> tuple[float, ...]: ...

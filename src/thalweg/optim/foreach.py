@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -27,14 +28,18 @@ class WholeParameters:
 class Foreach(Bucket):
     """Steps all members together, or where that would take more temporaries than the weights, some after others."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.columns = _columns(self.members)
+
     def run(self, settings: Settings) -> tuple[float, ...]:
         foreach = foreach_step(self.rule, settings.flags())
         values, after = settings.worked_out(self.rule)
         for members in self.portions(foreach.temporaries):
-            w, g = [member.w for member in members], [member.g for member in members]
+            w, *states = self.columns if members is self.members else _columns(members)
+            g = [member.g for member in members]
             if members[0].low_precision:
                 w, g = _widened(members)
-            states = [list(column) for column in zip(*(member.states for member in members), strict=True)]
             across = WholeParameters(self.parts, [member.size for member in members]) if self.parts else None
             foreach.step(w, g, *states, values, across)
             if members[0].low_precision:
@@ -64,6 +69,11 @@ class Foreach(Bucket):
             portion.append(member)
         if portion:
             yield portion
+
+
+def _columns(members: list[Member]) -> list[list[torch.Tensor]]:
+    """The members' weights, and for each state theirs."""
+    return [list(column) for column in zip(*((member.w, *member.states) for member in members), strict=True)]
 
 
 def _widened(members: list[Member]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

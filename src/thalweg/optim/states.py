@@ -80,6 +80,9 @@ def _split_initial(rule: Rule, p: torch.Tensor) -> Any:
 # Loading
 
 
+_OF_SCHEDULERS = ("initial_", "base_", "max_", "min_")  # how the keys begin that torch's schedulers put into groups
+
+
 def check_loaded(rule: Rule, groups: list[dict[str, Any]], loaded: Mapping[str, Any]) -> None:
     """Refuses the states of another rule, of other shapes, or of other processes, before anything is changed."""
     ids = [i for group in loaded["param_groups"] for i in group["params"]]
@@ -96,11 +99,15 @@ def check_loaded(rule: Rule, groups: list[dict[str, Any]], loaded: Mapping[str, 
             raise ValueError(f"the state dict holds {found}; {rule.name} needs {needed}")
         for name in (*rule.states, *extra):
             _check_placed(name, state[name], p, i, rule.program.kinds.get(name, Kind.WEIGHT))
-    # Rules may have states of the same names.
-    for saved in loaded["param_groups"]:
+    # Rules may have states of the same names; one hyperparameter more, or one less, is another version of one rule.
+    for saved, group in zip(loaded["param_groups"], groups, strict=False):
         missing = [key for key in rule.hyperparameters if key not in saved]
-        if missing and loaded["state"]:
-            raise ValueError(f"the state dict has no hyperparameter {missing[0]!r}, which {rule.name} needs")
+        foreign = [key for key in saved if key not in group and not key.startswith(_OF_SCHEDULERS)]
+        if missing and foreign:
+            raise ValueError(
+                f"the state dict has the hyperparameter {foreign[0]!r} and no {missing[0]!r}; {rule.name} needs "
+                f"{', '.join(rule.hyperparameters)}"
+            )
 
 
 def _check_placed(name: str, value: Any, p: torch.Tensor, i: int, kind: Kind) -> None:

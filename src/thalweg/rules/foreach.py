@@ -5,7 +5,7 @@ taken into the sums that read them (`x + s*y/z` is one pass over memory), as a p
 rounds less than the plain step does. Then values are given storage: an operation writes in place where what it reads is
 read no more, so that next to no temporaries are needed.
 
-For a compiler all of this is left to the compiler, and scalars are tensors: a new learning rate is no new program.
+For a compiler the fusing is left to the compiler, and scalars are tensors: a new learning rate is no new program.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from thalweg.rules.rule import Rule
 class ForeachStep:
     """`step(w, g, *tensor states, scalars, across)` changes the lists w and states in place.
 
-    `scalars`: in the order of `Lowered.scalars`, numbers, or 0-d tensors for a compiler. `across`: combines the
+    `scalars`: in the order of `Lowered.scalars`, numbers, or for a compiler one tensor of all. `across`: combines the
     reductions of parameters that are split over processes, or None. `temporaries`: how many lists of the size of w it
     has at once, at most.
     """
@@ -49,12 +49,22 @@ def printed(rule: Rule, flags: frozenset[str], *, for_compiler: bool) -> Foreach
     columns = ("w", "g", *rule.program.tensor_states)
     operations = _Selection(lowered, columns, for_compiler).operations()
     lines, temporaries = _stored(operations, columns, lowered.kinds)
-    unpacked = f"({''.join(f'{name}, ' for name in lowered.scalars)}) = _scalars" if lowered.scalars else ""
     arguments = ", ".join([*columns, "_scalars", "_across"])
-    body = [line for line in (unpacked, *lines) if line] or ["pass"]
+    body = [*_unpacked(lowered, for_compiler), *lines] or ["pass"]
     source = "\n".join([f"def step({arguments}):", *(f"    {line}" for line in body)]) + "\n"
     names = {**foreach_runtime.NAMES, **(foreach_runtime.OF_TENSORS if for_compiler else {})}
     return ForeachStep(compiled(source, "step", names), source, temporaries)
+
+
+def _unpacked(lowered: Lowered, for_compiler: bool) -> list[str]:
+    if not lowered.scalars:
+        return []
+    names = "".join(f"{name}, " for name in lowered.scalars)
+    if not for_compiler:
+        return [f"({names}) = _scalars"]
+    values = {equation.name: equation.value for equation in lowered.equations}
+    truths = [name for name in lowered.scalars if isinstance(v := values[name], Apply) and v.operator.compares]
+    return [f"({names}) = _scalars.unbind()", *(f"{name} = {name} != 0" for name in truths)]
 
 
 @dataclass(frozen=True)
