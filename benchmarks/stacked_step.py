@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from optimizer_step import Bar, processor, verdict
+from timing import Bar, processor, verdict
 
 from thalweg.optim import StackedOptimizer
 from thalweg.rules.gallery import GALLERY

@@ -1,0 +1,79 @@
+"""Timing contenders against one another in turns, and the bars that their ratios are held to."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+TURN = 20.0  # milliseconds: far above what reading the clock takes, and what waiting for a GPU does
+
+Step = Callable[[], object]
+
+
+def nothing() -> None:
+    """How to wait for a CPU: its steps are over when they return."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of one contender: seconds of its first three steps together, and median milliseconds of a later step; `host` is
+    the part of them after which the call has returned, with a GPU still at work."""
+
+    first: float
+    step: float
+    host: float
+
+
+def times_in_turns(steps: Mapping[str, Step], rounds: int, wait: Callable[[], object] = nothing) -> dict[str, Times]:
+    """All contenders take their turns round by round, so that a machine that slows down slows all of them.
+
+    A turn is as many steps as fill 20 ms, at least one.
+    """
+    first, lengths = {}, {}
+    for name, step in steps.items():
+        # The first steps compile and fill caches; torch's compiled optimizers compile again at their second.
+        first[name] = 3 * _turn(step, 3, wait)[0]
+        lengths[name] = max(1, round(TURN / _turn(step, 1, wait)[0]))
+    turns: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            turns[name].append(_turn(step, lengths[name], wait))
+    return {name: Times(first[name] / 1e3, *map(statistics.median, zip(*turns[name], strict=True))) for name in steps}
+
+
+def _turn(step: Step, steps: int, wait: Callable[[], object]) -> tuple[float, float]:
+    """Milliseconds of each of so many steps, and of the host's part in it."""
+    wait()
+    start = time.perf_counter()
+    for _ in range(steps):
+        step()
+    returned = time.perf_counter()
+    wait()
+    return 1e3 * (time.perf_counter() - start) / steps, 1e3 * (returned - start) / steps
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A ratio of two medians, and the most that it may be."""
+
+    of: str
+    against: str
+    lists: tuple[str, ...]
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.of} / {self.against}"
+
+
+def verdict(what: object, value: float, most: float) -> str:
+    return f"  {what!s:66} {value:7.3f}  (at most {most:.3f}: {'holds' if value <= most else 'MISSED'})"
+
+
+def processor() -> str:
+    try:
+        return next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"
