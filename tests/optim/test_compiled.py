@@ -90,9 +90,7 @@ def test_without_a_compiler_compile_says_what_it_looked_for():
 
 
 def test_other_gradients_are_another_program_and_beyond_eight_the_foreach_step_is_taken_with_a_warning():
-    params, plain = (
-        [torch.nn.Parameter(torch.ones(i + 1, dtype=torch.float64)) for i in range(12)] for _ in range(2)
-    )
+    params, plain = ([torch.nn.Parameter(torch.ones(i + 1, dtype=torch.float64)) for i in range(12)] for _ in range(2))
     optimizer, truth = eager(params), RuleOptimizer(plain, RULES["adam"], backend="plain")
     for i in range(12):
         row = [torch.ones(k + 1, dtype=torch.float64) if k == i else None for k in range(12)]

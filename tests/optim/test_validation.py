@@ -109,8 +109,22 @@ def test_decay_must_be_coupled_or_decoupled(value):
 
 
 def test_an_unknown_backend_is_refused():
-    with pytest.raises(ValueError, match=r"^backend must be .*'native', 'blocks' or 'plain', got 'cuda'"):
+    expected = "^backend must be None, 'native', 'foreach', 'blocks' or 'plain', got 'cuda'$"
+    with pytest.raises(ValueError, match=expected):
         RuleOptimizer(one_parameter(), RULES["sgd"], backend="cuda")
+
+
+@pytest.mark.parametrize("value", ["down", "", None, True])
+def test_rounding_must_be_nearest_stochastic_or_kahan(value):
+    expected = f"^rounding must be one of 'nearest', 'stochastic', 'kahan', got {value!r}"
+    with pytest.raises(ValueError, match=expected):
+        RuleOptimizer(one_parameter(), RULES["sgd"], rounding=value)
+    with pytest.raises(ValueError, match=expected):
+        RuleOptimizer([{"params": one_parameter(), "rounding": value}], RULES["sgd"])
+    optimizer = RuleOptimizer(one_parameter(), RULES["sgd"])
+    with pytest.raises(ValueError, match=expected):
+        optimizer.add_param_group({"params": one_parameter(), "rounding": value})
+    assert len(optimizer.param_groups) == 1
 
 
 @pytest.mark.parametrize("keyword", ["capturable", "differentiable"])
@@ -172,6 +186,51 @@ def test_named_parameters_keep_their_names():
     model = torch.nn.Linear(2, 3)
     optimizer = RuleOptimizer(model.named_parameters(), RULES["adam"])
     assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.int64, torch.int8, torch.bool], ids=str
+)
+@pytest.mark.parametrize("name", ["adam", "gravity", "own"])
+def test_a_parameter_of_a_dtype_that_cannot_be_stepped_is_refused_and_changes_nothing(name, dtype):
+    unfit = torch.nn.Parameter(torch.ones(3).to(dtype), requires_grad=False)
+    expected = f"^a parameter must be of float64, float32, bfloat16 or float16 .* got {dtype}; keep weights in one of"
+    with pytest.raises(ValueError, match=expected):
+        RuleOptimizer([*one_parameter(), unfit], RULES[name])
+    optimizer = RuleOptimizer(one_parameter(), RULES[name])
+    (p,) = optimizer.param_groups[0]["params"]
+    p.grad = torch.ones_like(p)
+    optimizer.step()
+    before, states = p.detach().clone(), {key: repr(value) for key, value in optimizer.state[p].items()}
+    with pytest.raises(ValueError, match=expected):
+        optimizer.add_param_group({"params": [*one_parameter(), unfit]})
+    assert [group["params"] for group in optimizer.param_groups] == [[p]]
+    assert list(optimizer.state) == [p]
+    assert {key: repr(value) for key, value in optimizer.state[p].items()} == states
+    assert torch.equal(p, before)
+    optimizer.step()
+    assert optimizer.state[p]["step"] == 2
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("backend", [None, "foreach", "blocks", "plain"])
+def test_a_state_on_another_device_than_its_parameter_is_refused_and_changes_nothing(backend, steps):
+    """As after `model.to(device)` when the optimizer was there already."""
+    p, q = *one_parameter(), *one_parameter()
+    optimizer = RuleOptimizer([p, q], RULES["adam"], backend=backend)
+    p.grad, q.grad = torch.ones_like(p), torch.ones_like(q)
+    for _ in range(steps):
+        optimizer.step()
+    optimizer.state[q]["m"] = optimizer.state[q]["m"].to("meta")
+    before = [p.detach().clone(), q.detach().clone(), optimizer.state[p]["m"].clone()]
+    expected = (
+        "^the parameter is on cpu, but its m is on meta; "
+        "move the model before the optimizer is made, or load the optimizer's state dict again"
+    )
+    with pytest.raises(RuntimeError, match=expected):
+        optimizer.step()
+    assert all(map(torch.equal, [p, q, optimizer.state[p]["m"]], before))
+    assert (optimizer.state[p]["step"], optimizer.state[q]["step"]) == (steps, steps)
 
 
 @every_rule

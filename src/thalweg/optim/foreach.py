@@ -13,6 +13,8 @@ from thalweg.optim.shards import Parts
 from thalweg.optim.steps import unfit_for_blocks
 from thalweg.rules.foreach import foreach_step
 
+_ROUNDING = 6  # temporaries of a member that `Rounding.write` has at most
+
 
 @dataclass(frozen=True)
 class WholeParameters:
@@ -35,7 +37,7 @@ class Foreach(Bucket):
     def run(self, settings: Settings) -> tuple[float, ...]:
         foreach = foreach_step(self.rule, settings.flags())
         values, after = settings.worked_out(self.rule)
-        for members in self.portions(foreach.temporaries):
+        for members in self.portions(foreach.needs):
             w, *states = self.columns if members is self.members else _columns(members)
             g = [member.g for member in members]
             if members[0].low_precision:
@@ -46,22 +48,29 @@ class Foreach(Bucket):
                 _narrowed(members, w)
         return after
 
-    def portions(self, temporaries: int) -> Iterator[list[Member]]:
+    def portions(self, needs: frozenset[tuple[int, int]]) -> Iterator[list[Member]]:
         """The members in portions whose temporaries take no more memory than all weights do.
 
-        A member too large for that is cut into flat pieces, if the rule is element-wise. Sizes are those of whole
-        parameters, so that every process makes the same portions: it must take part in the others' reductions.
+        `needs`: as `ForeachStep` has them. A member too large for that is cut into flat pieces, if the rule is
+        element-wise. Sizes are those of whole parameters, so that every process makes the same portions: it must take
+        part in the others' reductions.
         """
-        # Weights and gradients of half precision are copied to float32, which is twice as large.
-        copies = 2 * (temporaries + 2) if self.members[0].low_precision else temporaries
-        if copies <= 1:
+        total = sum(member.size for member in self.members)
+        if self.members[0].low_precision:
+            # Weights and gradients are copied to float32, which is twice as large; rounding has temporaries of its own.
+            own = 0 if all(map(_rounds_to_nearest, self.members)) else _ROUNDING
+            total, needs = total // 2, frozenset({(lists + 2, more) for lists, more in needs} | {(2, own)})
+        if all(lists + more <= 1 for lists, more in needs):
             yield self.members
             return
-        most = max(1, sum(member.size for member in self.members) // copies)
+        piece = max(1, total // max(lists + more for lists, more in needs))
+        cut = {i for i, m in enumerate(self.members) if m.size > piece and not unfit_for_blocks(self.rule, m)}
+        largest = max([piece] * bool(cut) + [m.size for i, m in enumerate(self.members) if i not in cut])
+        most = min(((total - more * largest) // lists for lists, more in needs if lists), default=total)
         portion: list[Member] = []
-        for member in self.members:
-            if member.size > most and not unfit_for_blocks(self.rule, member):
-                yield from ([piece] for piece in member.pieces(most))
+        for i, member in enumerate(self.members):
+            if i in cut:
+                yield from ([part] for part in member.pieces(piece))
                 continue
             if portion and sum(other.size for other in portion) + member.size > most:
                 yield portion
@@ -91,8 +100,12 @@ def _as_float32(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def _narrowed(members: list[Member], wide: list[torch.Tensor]) -> None:
-    if all(member.rounding.noise is None and member.rounding.compensation is None for member in members):
+    if all(map(_rounds_to_nearest, members)):
         torch._foreach_copy_([member.w for member in members], wide)
         return
     for member, new in zip(members, wide, strict=True):
         member.write(new)
+
+
+def _rounds_to_nearest(member: Member) -> bool:
+    return member.rounding.noise is None and member.rounding.compensation is None

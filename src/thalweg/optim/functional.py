@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from thalweg.optim.hyperparameters import check_group, flags_of
+from thalweg.optim.hyperparameters import check_group, check_options, flags_of
 from thalweg.optim.states import first_states
 from thalweg.optim.steps import compute_dtype
 from thalweg.rules import Rule
@@ -89,9 +89,12 @@ class Functional:
 def functional(rule: Rule, *, maximize: bool = False, decay: str | None = None) -> Functional:
     """A rule as the pure functions `init(params)` and `update(params, grads, state, hyper)`.
 
-    They work under `torch.func` (vmap over networks, grad through a step, functional_call) and `torch.compile`.
+    `maximize` and `decay` are as in `RuleOptimizer`, and raise as they do there. The functions work under `torch.func`:
+    vmap over networks, grad through a step, `functional_call`.
     """
-    return Functional(rule, maximize, rule.decay if decay is None else decay)
+    decay = rule.decay if decay is None else decay
+    check_options(decay, maximize)
+    return Functional(rule, maximize, decay)
 
 
 def split(rule: Rule, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,12 +40,17 @@ def check_group(rule: Rule, group: Mapping[str, Any]) -> None:
             raise ValueError(f"etas must be one in (0, 1) and one above 1, got {value!r}")
         if key == "lr" and checked != 1 and not rule.reads_lr:
             raise ValueError(f"lr must be 1 for {rule.name}, whose text has no lr, got {value!r}")
-    if group["decay"] not in DECAYS:
-        raise ValueError(f"decay must be 'coupled' or 'decoupled', got {group['decay']!r}")
     if group["rounding"] not in ROUNDINGS:
         raise ValueError(f"rounding must be one of {', '.join(map(repr, ROUNDINGS))}, got {group['rounding']!r}")
-    if not isinstance(group["maximize"], bool):
-        raise ValueError(f"maximize must be True or False, got {group['maximize']!r}")
+    check_options(group["decay"], group["maximize"])
+
+
+def check_options(decay: Any, maximize: Any) -> None:
+    """Raises ValueError where an option of the driver is not one."""
+    if decay not in DECAYS:
+        raise ValueError(f"decay must be 'coupled' or 'decoupled', got {decay!r}")
+    if not isinstance(maximize, bool):
+        raise ValueError(f"maximize must be True or False, got {maximize!r}")
 
 
 def flags_of(maximize: bool, decay: str, weight_decay: Any) -> frozenset[str]:
@@ -85,24 +90,28 @@ def member_settings(rule: Rule, hyperparameters: Mapping[str, Any], members: int
         columns.update({name: _of_members(key, part, members) for name, part in zip(names, parts, strict=True)})
     settings = np.stack(list(columns.values()), axis=1)
     group = {"decay": rule.decay, "maximize": False, "rounding": "nearest"}
-    for row in np.unique(settings, axis=0):
-        named = dict(zip(columns, row.tolist(), strict=True))
+    # Of members with the same settings the first is asked.
+    for member in sorted(np.unique(settings, axis=0, return_index=True)[1]):
+        named = dict(zip(columns, settings[member].tolist(), strict=True))
         try:
             check_group(rule, {**group, **joined(rule, named)})
         except ValueError as error:
-            member = int(np.flatnonzero((settings == row).all(axis=1) | np.isnan(settings).any(axis=1))[0])
             raise ValueError(f"{error} for member {member}") from None
     return settings
 
 
 def _of_members(key: str, value: Any, members: int) -> np.ndarray:
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        value = value.detach().to("cpu", torch.float64)
     try:
-        numbers = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"{key} must be a number or one for each member, got {value!r:.80}") from None
-    if numbers.shape not in ((), (1,), (members,)):
-        raise ValueError(f"{key} must be a number or one for each of {members} members, got shape {numbers.shape}")
-    return np.broadcast_to(numbers, (members,))
+        given = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"{key} must be a number or one for each member, got {value!r:.80}")
+    if given.shape not in ((), (1,), (members,)):
+        raise ValueError(f"{key} must be a number or one for each of {members} members, got shape {given.shape}")
+    return np.broadcast_to(given.astype(np.float64), (members,))
 
 
 def _check_bounds(key: str, values: Iterable[float]) -> None:

@@ -49,10 +49,11 @@ class Memory:
     ) -> None:
         from thalweg.rules.native import Work
 
+        self._written: list[torch.Tensor] = []
         itemsize = rows[0][0].element_size()
         slices, total = _slices(tuple(sizes), itemsize)
         self.work = Work(
-            addresses=np.array([[t.data_ptr() for t in row] for row in rows], dtype=np.int64),
+            addresses=np.empty((len(rows), len(rows[0])), dtype=np.int64),
             strides=np.array(sizes, dtype=np.int64) * itemsize,
             slices=slices,
             sizes=np.array(whole),
@@ -60,6 +61,11 @@ class Memory:
             active=np.ones(members, dtype=np.bool_),
         )
         self._run = partial(_run, slices, total, members)
+        self.point_at(rows)
+
+    def point_at(self, rows: Sequence[Sequence[torch.Tensor]]) -> None:
+        """Takes these tensors for those that were, of the same shapes and strides."""
+        self.work.addresses[:] = [[t.data_ptr() for t in row] for row in rows]
         self._written = [t for row in rows for t in (row[0], *row[2:])]
 
     def step(self, kernel: Kernel, scalars: np.ndarray, across: Callable[..., None] | None = None) -> None:

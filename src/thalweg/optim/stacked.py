@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from thalweg.optim.functional import Functional, State, functional
 from thalweg.optim.hyperparameters import flags_of, joined, member_settings
 from thalweg.optim.native import Memory
 from thalweg.optim.states import first_states
-from thalweg.optim.steps import DTYPES, NATIVE_DTYPES
+from thalweg.optim.steps import DTYPES, NATIVE_DTYPES, compute_dtype
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
 from thalweg.rules.program import Kind
@@ -72,6 +72,9 @@ class StackedOptimizer:
             raise ValueError(f"backend must be None, 'native' or 'torch', got {backend!r}")
         self.rule, self.params = rule, dict(params)
         self.members = _members(self.params)
+        self._shapes = {name: w.shape for name, w in self.params.items()}
+        first = next(iter(self.params.values()))
+        self._dtype, self._device = first.dtype, first.device
         self._pure: Functional = functional(rule, maximize=maximize, decay=decay)
         self._hyper: dict[str, Any] = {}
         self.set(**hyperparameters)
@@ -112,8 +115,9 @@ class StackedOptimizer:
         """
         ordered = [self._gradient(grads, name, w) for name, w in self.params.items()]
         running = self._all if active is None else self._running(active)
+        rows = self._rows(ordered)
         if self.backend == "native":
-            self._native_step(ordered, running)
+            self._native_step(rows, running)
         else:
             self._torch_step(dict(zip(self.params, ordered, strict=True)), running)
         self._clocks += running
@@ -127,68 +131,83 @@ class StackedOptimizer:
 
         Raises ValueError, before anything is changed, where rule, members or shapes are others.
         """
+        missing = [key for key in ("step", "state", "hyper") if key not in state_dict]
+        if missing:
+            raise ValueError(f"the state dict has no {missing[0]!r}; it must be a StackedOptimizer's")
         saved, hyper = state_dict["state"], state_dict["hyper"]
-        if set(saved) != set(self.rule.states) or set(hyper) != set(self.hyper):
-            held = ", ".join(sorted([*saved, *hyper]))
-            raise ValueError(f"the state dict holds {held}; {self.rule.name} needs other states and hyperparameters")
-        pairs = [("step", state_dict["step"], self.steps)]
-        for name, own in self._tensors():
-            source = saved[name[0]] if len(name) == 1 else saved[name[0]].get(name[1])
-            pairs.append((" of ".join(name), source, own))
-        for what, source, target in pairs:
-            shape = None if source is None else tuple(source.shape)
-            if shape != tuple(target.shape):
-                raise ValueError(f"the state dict has {what} of shape {shape}, needed: {tuple(target.shape)}")
+        own, given = {"step": self.steps, **_flat(self.state)}, {"step": state_dict["step"], **_flat(saved)}
+        if set(given) != set(own) or set(hyper) != set(self.hyper):
+            held, needed = ", ".join([*given, *hyper]), ", ".join([*own, *self.hyper])
+            raise ValueError(f"the state dict holds {held}; {self.rule.name} needs {needed}")
+        for what, target in own.items():
+            if given[what].shape != target.shape:
+                shapes = f"{tuple(given[what].shape)}, needed: {tuple(target.shape)}"
+                raise ValueError(f"the state dict has {what} of shape {shapes}")
         self.set(**joined(self.rule, hyper))
-        for _, source, target in pairs:
-            target.copy_(source)
+        for what, target in own.items():
+            target.copy_(given[what])
 
     # The step on a CPU
 
-    def _native_step(self, grads: list[torch.Tensor], running: np.ndarray) -> None:
+    def _native_step(self, rows: list[tuple[torch.Tensor, ...]], running: np.ndarray) -> None:
         kernel, scalars_of_members = self._kernels
+        names = self.rule.program.scalar_states
+        states = np.empty((self.members, len(names)))
+        for i, name in enumerate(names):
+            states[:, i] = self.state[name].numpy()
         values = np.zeros((self.members, kernel.scalars))
         clocks = (self._clocks + self.rule.first_step).astype(np.float64)
-        scalars_of_members(self._settings, clocks, self._scalar_states, running, values)
-        work = self._memory.work
-        work.addresses[:, 0] = [w.data_ptr() for w in self.params.values()]
-        work.addresses[:, 1] = [g.data_ptr() for g in grads]
-        work.active = running
+        scalars_of_members(self._settings, clocks, states, running, values)
+        self._memory.point_at(rows)
+        self._memory.work.active = running
         self._memory.step(kernel, values)
+        for i, name in enumerate(names):
+            self.state[name].copy_(torch.from_numpy(states[:, i]))
 
     @cached_property
     def _kernels(self) -> tuple[Kernel, Callable[..., None]]:
         from thalweg.rules import native as kernels
 
         flags = flags_of(self._pure.maximize, self._pure.decay, self._decays)
-        return kernels.kernel(self.rule, flags, self._dtype), kernels.member_scalars(self.rule, flags)
-
-    @cached_property
-    def _dtype(self) -> str:
-        return str(next(iter(self.params.values())).dtype).removeprefix("torch.")
+        return kernels.kernel(self.rule, flags, str(self._dtype).removeprefix("torch.")), kernels.member_scalars(
+            self.rule, flags
+        )
 
     @cached_property
     def _memory(self) -> Memory:
-        states = [self.state[name] for name in self.rule.program.tensor_states]
-        rows = [(w, w, *(state[key] for state in states)) for key, w in self.params.items()]
-        sizes = [w[0].numel() for w in self.params.values()]
-        return Memory(rows, sizes, sizes, self.members)
+        sizes = [shape[1:].numel() for shape in self._shapes.values()]
+        return Memory(self._rows(list(self.params.values())), sizes, sizes, self.members)
 
-    @cached_property
-    def _scalar_states(self) -> np.ndarray:
-        """The scalar states (members, states), of which `state` has the columns."""
-        names = self.rule.program.scalar_states
-        together = np.zeros((self.members, len(names)))
-        for i, name in enumerate(names):
-            together[:, i] = self.state[name].numpy()
-            self.state[name] = torch.from_numpy(together[:, i])
-        return together
+    def _rows(self, grads: list[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+        """For each parameter its weights, gradients and states, looked at anew: all but a gradient may have moved.
+
+        Raises RuntimeError where one has not the layout any more that it was made with.
+        """
+        program, rows = self.rule.program, []
+        per_tensor = torch.Size([self.members])
+        for (key, w), g in zip(self.params.items(), grads, strict=True):
+            states = {name: self.state[name][key] for name in program.tensor_states}
+            for what, tensor in {"weights": w, **states}.items():
+                shape = per_tensor if program.kinds.get(what) == Kind.TENSOR else self._shapes[key]
+                dtype = self._dtype if what == "weights" else compute_dtype(self._dtype)
+                fits = tensor.shape == shape and tensor.dtype == dtype and tensor.device == self._device
+                if not fits or not tensor.is_contiguous():
+                    raise RuntimeError(
+                        f"the {what} of {key!r} are {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}, strides "
+                        f"{tensor.stride()}, and were {tuple(shape)}, {dtype} on {self._device}, contiguous; make the "
+                        "optimizer anew when a parameter changes"
+                    )
+            rows.append((w, g, *states.values()))
+        return rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_memory", "_kernels")}
 
     # The step elsewhere
 
     @torch.no_grad()
     def _torch_step(self, grads: Tensors, running: np.ndarray) -> None:
-        device = next(iter(self.params.values())).device
+        device = self._device
         state: State = {"step": self.steps.to(device), **self.state}
         columns = {name: column.to(device) for name, column in self.hyper.items()}
         if not self._decays:
@@ -196,18 +215,12 @@ class StackedOptimizer:
         hyper = joined(self.rule, columns)
         new_params, new_state = torch.vmap(self._pure.update)(self.params, grads, state, hyper)
         mask = torch.from_numpy(running).to(device)
-        for key, w in self.params.items():
-            _take(w, new_params[key], mask)
-        for name, own in self._tensors():
-            _take(own, new_state[name[0]] if len(name) == 1 else new_state[name[0]][name[1]], mask)
-
-    def _tensors(self) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
-        """The tensors of the state, each under its name, or its name and its parameter's."""
-        for name, own in self.state.items():
-            if isinstance(own, torch.Tensor):
-                yield (name,), own
-            else:
-                yield from (((name, key), tensor) for key, tensor in own.items())
+        pairs = [(w, new_params[key]) for key, w in self.params.items()]
+        pairs += [(own, _flat(new_state)[name]) for name, own in _flat(self.state).items()]
+        # All is worked out before anything is written: what is new may be the memory of what was.
+        taken = [torch.where(mask.reshape(-1, *[1] * (own.dim() - 1)), new, own) for own, new in pairs]
+        for (own, _), value in zip(pairs, taken, strict=True):
+            own.copy_(value)
 
     # Checks
 
@@ -231,11 +244,10 @@ class StackedOptimizer:
         return joined(self.rule, dict(zip(self.hyper, self._settings[member].tolist(), strict=True)))
 
     def _unfit_for_native(self) -> str:
-        first = next(iter(self.params.values()))
-        if first.device.type != "cpu":
-            return f"the parameters are on {first.device}"
-        if first.dtype not in NATIVE_DTYPES:
-            return f"the parameters are {first.dtype}"
+        if self._device.type != "cpu":
+            return f"the parameters are on {self._device}"
+        if self._dtype not in NATIVE_DTYPES:
+            return f"the parameters are {self._dtype}"
         return native.unavailable()
 
     def _gradient(self, grads: Tensors, name: str, w: torch.Tensor) -> torch.Tensor:
@@ -276,7 +288,9 @@ def _members(params: dict[str, torch.Tensor]) -> int:
     return first.shape[0]
 
 
-def _take(target: torch.Tensor, new: torch.Tensor, mask: torch.Tensor) -> None:
-    """Takes on the new values of the members in the mask."""
-    shaped = mask.reshape(-1, *[1] * (target.dim() - 1))
-    target.copy_(torch.where(shaped, new, target))
+def _flat(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors of a state by name: "m of hidden.weight", or of a scalar state its own name."""
+    flat: dict[str, torch.Tensor] = {}
+    for name, own in state.items():
+        flat.update({name: own} if isinstance(own, torch.Tensor) else {f"{name} of {key}": x for key, x in own.items()})
+    return flat

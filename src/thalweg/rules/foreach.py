@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from thalweg.rules import foreach_runtime, scalars
 from thalweg.rules.lowering import Lowered, is_reduction
@@ -28,13 +29,20 @@ class ForeachStep:
     """`step(w, g, *tensor states, scalars, across)` changes the lists w and states in place.
 
     `scalars`: in the order of `Lowered.scalars`, numbers, or for a compiler one tensor of all. `across`: combines the
-    reductions of parameters that are split over processes, or None. `temporaries`: how many lists of the size of w it
-    has at once, at most.
+    reductions of parameters that are split over processes, or None.
+
+    `needs`: what it has of temporaries at once: so many lists of the size of w, and so many tensors more of one
+    parameter; each pair at some point of the step.
     """
 
     step: Callable[..., None]
     source: str
-    temporaries: int
+    needs: frozenset[tuple[int, int]]
+
+    @property
+    def temporaries(self) -> int:
+        """How many lists of the size of w it has at once, at most."""
+        return max((lists for lists, _ in self.needs), default=0)
 
 
 @lru_cache(maxsize=1024)
@@ -48,12 +56,12 @@ def printed(rule: Rule, flags: frozenset[str], *, for_compiler: bool) -> Foreach
     lowered = scalars.lowered(rule, flags)
     columns = ("w", "g", *rule.program.tensor_states)
     operations = _Selection(lowered, columns, for_compiler).operations()
-    lines, temporaries = _stored(operations, columns, lowered.kinds)
+    lines, needs = _stored(operations, columns, lowered.kinds)
     arguments = ", ".join([*columns, "_scalars", "_across"])
     body = [*_unpacked(lowered, for_compiler), *lines] or ["pass"]
     source = "\n".join([f"def step({arguments}):", *(f"    {line}" for line in body)]) + "\n"
     names = {**foreach_runtime.NAMES, **(foreach_runtime.OF_TENSORS if for_compiler else {})}
-    return ForeachStep(compiled(source, "step", names), source, temporaries)
+    return ForeachStep(compiled(source, "step", names), source, needs)
 
 
 def _unpacked(lowered: Lowered, for_compiler: bool) -> list[str]:
@@ -73,7 +81,8 @@ class Operation:
 
     `over`: which operands it may be done in place of. `own`: the state whose next value it is a part of, and whose
     storage it may therefore take. `each`: instead of a call, an expression for each parameter, of `_x0`, `_x1`, ...
-    `into`: the state that it writes, where that is all it does.
+    `into`: the state that it writes, where that is all it does. `scratch`: how many tensors of one parameter's size it
+    makes beside its result.
     """
 
     result: str
@@ -85,6 +94,7 @@ class Operation:
     over: tuple[int, ...] = ()
     own: str = ""
     into: str = ""
+    scratch: int = 0
 
     def text(self, storage: Mapping[str, str]) -> str:
         operands = [storage[operand] for operand in self.operands]
@@ -147,18 +157,11 @@ class _Selection:
 
     # Operations: each method gives the name of the value that it makes
 
-    def add(
-        self,
-        kind: Kind,
-        operands: list[str],
-        call: str = "",
-        more: str = "",
-        each: str = "",
-        over: tuple[int, ...] = (),
-    ) -> str:
+    def add(self, kind: Kind, operands: list[str], call: str = "", **more: Any) -> str:
+        """Adds an operation; `more`: the fields of `Operation` by name."""
         name = f"_v{len(self.done)}"
         self.kinds[name] = kind
-        self.done.append(Operation(name, kind, tuple(operands), call, more, each, over, self.own))
+        self.done.append(Operation(name, kind, tuple(operands), call, own=self.own, **more))
         return name
 
     def write(self, state: str, value: str) -> str:
@@ -177,7 +180,9 @@ class _Selection:
         if factor is not None:
             return self.times(self.select(core), factor)
         if node.operator.reduces:
-            return self.add(Kind.TENSOR, [self.select(node.arguments[0])], f"_{node.operator.name}", more=", _across")
+            return self.add(
+                Kind.TENSOR, [self.select(node.arguments[0])], f"_{node.operator.name}", more=", _across", scratch=1
+            )
         if node.operator.name in ("+", "-"):
             return self.sum(node)
         return self.list_operation(node) if self.has_list_form(node) else self.each(node)
@@ -209,9 +214,8 @@ class _Selection:
         if self.kind(x) == Kind.SCALAR or self.kind(y) == Kind.SCALAR:
             (f, x), (h, y) = ((h, y), (f, x)) if self.kind(x) == Kind.SCALAR else ((f, x), (h, y))
             value = self.select(x) if f is None else self.times(self.select(x), f)
-            return self.add(
-                self.kinds[value], [value], "torch._foreach_add", f", {self.scalar(_product(h, y))}", over=(0,)
-            )
+            more = f", {self.scalar(_product(h, y))}"
+            return self.add(self.kinds[value], [value], "torch._foreach_add", more=more, over=(0,))
         if self.kind(y) > self.kind(x) or (self.kind(y) == self.kind(x) and self.better_base(y, x)):
             (f, x), (h, y) = (h, y), (f, x)
         kind = self.kind(x)
@@ -262,10 +266,11 @@ class _Selection:
 
         kind, inner = self.kind(node), element(node)
         assert isinstance(inner, Apply)
+        scratch = sum(isinstance(part, Apply) for part in walk(inner)) - 1
         if node.operator.name == "where" and self.kind(node.arguments[0]) == Kind.SCALAR and not self.for_compiler:
             texts = [torch_text(argument, self.kinds) for argument in inner.arguments]
-            return self.add(kind, operands, each=f"_choose({', '.join(texts)}, {'w' if kind else None})")
-        return self.add(kind, operands, each=torch_text(inner, self.kinds))
+            return self.add(kind, operands, each=f"_choose({', '.join(texts)}, w)", scratch=scratch)
+        return self.add(kind, operands, each=torch_text(inner, self.kinds), scratch=scratch)
 
     # Factors
 
@@ -312,14 +317,16 @@ def _substituted(node: Node, inside: Mapping[str, Node]) -> Node:
     return node
 
 
-def _stored(operations: list[Operation], columns: tuple[str, ...], kinds: Mapping[str, Kind]) -> tuple[list[str], int]:
-    """The operations as lines, with storage for every value, and how many temporaries of the size of w live at once."""
+def _stored(
+    operations: list[Operation], columns: tuple[str, ...], kinds: Mapping[str, Kind]
+) -> tuple[list[str], frozenset[tuple[int, int]]]:
+    """The operations as lines, with storage for every value, and what they need of temporaries (see `ForeachStep`)."""
     last = {operand: i for i, operation in enumerate(operations) for operand in operation.operands}
     storage = {column: column for column in columns}
     kind_stored = {column: kinds[column] for column in columns}
     lines: list[str] = []
     live: set[str] = set()
-    most = 0
+    needs: set[tuple[int, int]] = set()
 
     def is_free(place: str, i: int) -> bool:
         return all(last.get(value, -1) <= i for value, where in storage.items() if where == place)
@@ -343,9 +350,9 @@ def _stored(operations: list[Operation], columns: tuple[str, ...], kinds: Mappin
                 storage[operation.result] = operation.result
                 kind_stored[operation.result] = operation.kind
                 live.add(operation.result)
-                most = max(most, sum(kind_stored[place] == Kind.WEIGHT for place in live))
+        needs.add((sum(kind_stored[place] == Kind.WEIGHT for place in live), operation.scratch))
         for place in read:
             if place in live and is_free(place, i) and storage[operation.result] != place:
                 lines.append(f"del {place}")
                 live.discard(place)
-    return lines, most
+    return lines, frozenset(needs)
