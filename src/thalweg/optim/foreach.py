@@ -64,17 +64,16 @@ class Foreach(Bucket):
             yield self.members
             return
         piece = max(1, total // max(lists + more for lists, more in needs))
-        cut = {i for i, m in enumerate(self.members) if m.size > piece and not unfit_for_blocks(self.rule, m)}
-        largest = max([piece] * bool(cut) + [m.size for i, m in enumerate(self.members) if i not in cut])
-        most = min(((total - more * largest) // lists for lists, more in needs if lists), default=total)
         portion: list[Member] = []
-        for i, member in enumerate(self.members):
-            if i in cut:
+        taken = largest = 0
+        for member in self.members:
+            if member.size > piece and not unfit_for_blocks(self.rule, member):
                 yield from ([part] for part in member.pieces(piece))
                 continue
-            if portion and sum(other.size for other in portion) + member.size > most:
+            taken, largest = taken + member.size, max(largest, member.size)
+            if portion and any(lists * taken + more * largest > total for lists, more in needs):
                 yield portion
-                portion = []
+                portion, taken, largest = [], member.size, member.size
             portion.append(member)
         if portion:
             yield portion
