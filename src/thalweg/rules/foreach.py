@@ -204,7 +204,7 @@ class _Selection:
         call, by = "torch._foreach_mul", factor
         if isinstance(factor, Apply) and factor.operator.name == "/" and factor.arguments[0] == Number(1.0):
             call, by = "torch._foreach_div", factor.arguments[1]
-        return self.add(self.kinds[value], [value], call, more=f", {self.scalar(by)}", over=(0,))
+        return self.add(self.kinds[value], [value], call, more=self.for_all(by), over=(0,))
 
     def sum(self, node: Apply) -> str:
         """A sum or difference: one term is the base, and the other is added to it in one pass, factor and all."""
@@ -214,8 +214,9 @@ class _Selection:
         if self.kind(x) == Kind.SCALAR or self.kind(y) == Kind.SCALAR:
             (f, x), (h, y) = ((h, y), (f, x)) if self.kind(x) == Kind.SCALAR else ((f, x), (h, y))
             value = self.select(x) if f is None else self.times(self.select(x), f)
-            more = f", {self.scalar(_product(h, y))}"
-            return self.add(self.kinds[value], [value], "torch._foreach_add", more=more, over=(0,))
+            return self.add(
+                self.kinds[value], [value], "torch._foreach_add", more=self.for_all(_product(h, y)), over=(0,)
+            )
         if self.kind(y) > self.kind(x) or (self.kind(y) == self.kind(x) and self.better_base(y, x)):
             (f, x), (h, y) = (h, y), (f, x)
         kind = self.kind(x)
@@ -299,6 +300,13 @@ class _Selection:
 
     def kind(self, node: Node) -> Kind:
         return kind_of(node, self.kinds)
+
+    def for_all(self, scalar: Node | None) -> str:
+        """A scalar as the last argument of an operation on a list.
+
+        For a compiler as a list: given one tensor to be added to all, torch 2.13 rounds it to float32 on the way.
+        """
+        return f", [{self.scalar(scalar)}]*len(w)" if self.for_compiler else f", {self.scalar(scalar)}"
 
     def scalar(self, node: Node | None) -> str:
         assert node is not None
