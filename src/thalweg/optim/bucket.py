@@ -23,7 +23,7 @@ class Member:
     """A parameter that takes part in a step, or a flat piece of one: weight and gradient as real tensors held by this
     process, the states that are tensors, and how the weight is rounded.
 
-    `size`: the elements of the whole parameter, parts that other processes hold included.
+    `size`: the elements of the whole parameter, parts that other processes hold included. `parts`: who holds those.
     """
 
     w: torch.Tensor
@@ -31,6 +31,7 @@ class Member:
     states: tuple[torch.Tensor, ...]
     size: int
     rounding: Rounding = field(default_factory=Rounding)
+    parts: Parts | None = None
 
     @property
     def low_precision(self) -> bool:
@@ -95,9 +96,9 @@ class Bucket(ABC):
         parameters: list[torch.Tensor],
         states: list[dict[str, Any]],
         members: list[Member],
-        parts: Parts | None = None,
     ) -> None:
-        self.rule, self.parameters, self.states, self.members, self.parts = rule, parameters, states, members, parts
+        self.rule, self.parameters, self.states, self.members = rule, parameters, states, members
+        self.parts = members[0].parts  # the same for all: who holds the other parts is what puts them into one bucket
         self._names = (*rule.program.tensor_states, *(name for name in (SEED, COMPENSATION) if name in states[0]))
         self._kept = [own[name] for own in states for name in self._names]
         self._kept_tensors = [kept for kept in self._kept if isinstance(kept, torch.Tensor)]

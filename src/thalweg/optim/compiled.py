@@ -15,7 +15,6 @@ import torch
 
 from thalweg.optim.bucket import Member, Settings
 from thalweg.optim.foreach import Foreach
-from thalweg.optim.shards import Parts
 from thalweg.rules import Rule
 from thalweg.rules.foreach import printed
 
@@ -57,11 +56,11 @@ class Compiler:
             )
         return found
 
-    def unfit(self, rule: Rule, member: Member, parts: Parts | None) -> str:
+    def unfit(self, rule: Rule, member: Member) -> str:
         """Why a parameter cannot be stepped by a compiled program; "" if it can."""
         if member.low_precision:
             return f"the parameter is {member.w.dtype}, which compiled steps do not round"
-        if parts is not None and not rule.program.elementwise:
+        if member.parts is not None and not rule.program.elementwise:
             return f"{rule.name} reduces over a parameter that is split over processes"
         return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
@@ -10,21 +9,15 @@ from typing import Any, ClassVar, TypedDict
 import torch
 from torch.optim.optimizer import ParamsT
 
-from thalweg.optim import compiled, native, shards, steps
-from thalweg.optim.bucket import Bucket, Member, Settings
-from thalweg.optim.compiled import Compiled, Compiler
-from thalweg.optim.foreach import Foreach
+from thalweg.optim import compiled, steps
+from thalweg.optim.bucket import Bucket, Settings
+from thalweg.optim.compiled import Compiler
 from thalweg.optim.hyperparameters import check_group
-from thalweg.optim.native import Native
-from thalweg.optim.rounding import COMPENSATION, SEED, Noise, Rounding
+from thalweg.optim.partition import ASKED_FOR, Choice, Partition, member_of, partition
+from thalweg.optim.rounding import COMPENSATION, SEED
 from thalweg.optim.states import as_real, check_loaded, extra_states, first_states, restored, rounding_kept
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
-from thalweg.rules.program import Kind
-
-ASKED_FOR = ("native", "foreach", "blocks", "plain")
-BACKENDS: dict[str, type[Bucket]] = dict(zip(ASKED_FOR, (Native, Foreach, steps.Blocks, steps.Plain), strict=True))
-BACKENDS["compiled"] = Compiled  # which `compile()` asks for
 
 
 class Options(TypedDict, total=False):
@@ -119,9 +112,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         if capturable or differentiable:
             raise ValueError("capturable and differentiable are not supported, got True; leave them out")
         self.rule = rule
-        self._backend = backend
-        self._compiler: Compiler | None = None
-        self._buckets: dict[int, _Partition] = {}  # by group: those of the last step
+        self._choice = Choice(backend, None)
+        self._buckets: dict[int, Partition] = {}  # by group: those of the last step
         self._seed = _draw_seed(generator)
         defaults = {
             **rule.hyperparameters,
@@ -197,40 +189,17 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _step_group(self, group: dict[str, Any]) -> None:
         both = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
         parameters, grads = [p for p, _ in both], [grad for _, grad in both]
-        partition = self._buckets.get(id(group))
-        if partition is None or not partition.follows(self.state, parameters, grads, group["rounding"]):
-            partition = self._partition(group, parameters, grads)
-            self._buckets.pop(id(group), None)
-            if all(bucket.lasting for bucket in partition.buckets):
-                self._buckets[id(group)] = partition
-        for bucket in partition.buckets:
-            self._step_bucket(group, bucket)
-
-    def _partition(
-        self, group: dict[str, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor]
-    ) -> _Partition:
-        """The buckets of a group, in the order of their first parameters, which is the same on every process."""
-        places: defaultdict[Any, list[int]] = defaultdict(list)
-        states, members = [], []
-        for i, (p, grad) in enumerate(zip(parameters, grads, strict=True)):
-            if grad.is_sparse:
+        buckets = self._buckets.get(id(group))
+        if buckets is None or not buckets.follows(self.state, parameters, grads, group["rounding"]):
+            if any(grad.is_sparse for grad in grads):
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients; make them dense first")
-            state = self._state_of(p, group)
-            member = self._member(p, grad, state)
-            states.append(state)
-            members.append(member)
-            # As text, so that -0 is not 0 and NaN is NaN.
-            clock = (state["step"], *(repr(state[name]) for name in self.rule.program.scalar_states))
-            places[self._choose(member, p)[0], member.w.dtype, member.w.device, shards.parts(p), clock].append(i)
-        buckets: list[Bucket] = []
-        for (backend, _, _, parts, _), own in places.items():
-            bucket = BACKENDS[backend](
-                self.rule, [parameters[i] for i in own], [states[i] for i in own], [members[i] for i in own], parts
-            )
-            if isinstance(bucket, Compiled):
-                bucket.compiler = self._compiler
-            buckets.append(bucket)
-        return _Partition(parameters, list(places.values()), buckets, group["rounding"])
+            states = [self._state_of(p, group) for p in parameters]
+            buckets = partition(self.rule, self._choice, group["rounding"], parameters, grads, states)
+            self._buckets.pop(id(group), None)
+            if buckets.lasting:
+                self._buckets[id(group)] = buckets
+        for bucket in buckets.buckets:
+            self._step_bucket(group, bucket)
 
     def _step_bucket(self, group: dict[str, Any], bucket: Bucket) -> None:
         """Steps parameters whose clocks and scalar states are the same, and moves their clocks on."""
@@ -245,53 +214,6 @@ class RuleOptimizer(torch.optim.Optimizer):
             state["step"] = clock + 1
             state.update(zip(names, after, strict=True))
 
-    def _member(self, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Member:
-        program = self.rule.program
-        states = {name: shards.local(state[name]) for name in program.tensor_states}
-        w, g = shards.local(as_real(p)), as_real(shards.local_gradient(p, grad))
-        for name, other in {"gradient": g, **states}.items():
-            if other.shape != (torch.Size() if program.kinds.get(name) == Kind.TENSOR else w.shape):
-                raise RuntimeError(
-                    f"the parameter is {tuple(w.shape)}, but its {name} is {tuple(other.shape)}; "
-                    "make the optimizer anew when a parameter changes its shape"
-                )
-            if other.device != w.device:
-                raise RuntimeError(
-                    f"the parameter is on {w.device}, but its {name} is on {other.device}; "
-                    "move the model before the optimizer is made, or load the optimizer's state dict again"
-                )
-        rounding = Rounding(compensation=shards.local(state[COMPENSATION]) if COMPENSATION in state else None)
-        if SEED in state:
-            parts = shards.parts(p)
-            rounding.noise = Noise(torch.Generator(w.device), state[SEED], parts.place if parts else "")
-        return Member(w, g, tuple(states.values()), as_real(p).numel(), rounding)
-
-    def _choose(self, member: Member, p: torch.Tensor) -> tuple[str, str]:
-        """The backend for a parameter, and why not a faster one."""
-        no_lists = steps.unfit_for_lists(member)
-        unfit = {
-            "native": steps.unfit_for_native(member) or native.unavailable(),
-            "foreach": no_lists,
-            "blocks": steps.unfit_for_blocks(self.rule, member),
-            "plain": "",
-        }
-        if self._compiler is not None:
-            no_compiled = no_lists or self._compiler.unfit(self.rule, member, shards.parts(p))
-            if not no_compiled:
-                return "compiled", "asked for"
-            return "foreach" if not no_lists else "plain", no_compiled
-        if self._backend is not None:
-            if unfit[self._backend]:
-                raise RuntimeError(f"backend={self._backend!r} was asked for, but {unfit[self._backend]}")
-            return self._backend, "asked for"
-        if member.w.device.type != "cpu":
-            return ("foreach", "") if not no_lists else ("plain", no_lists)
-        if not unfit["native"]:
-            return "native", ""
-        if not unfit["blocks"]:
-            return "blocks", unfit["native"]
-        return "plain", "; ".join(dict.fromkeys((unfit["native"], unfit["blocks"])))
-
     def plan(self) -> list[Plan]:
         """How each parameter is stepped and why, taking a missing gradient to be laid out as its parameter is."""
         plans = []
@@ -299,7 +221,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             for j, p in enumerate(group["params"]):
                 grad = torch.zeros_like(p) if p.grad is None else p.grad
                 known = p in self.state
-                backend, reason = self._choose(self._member(p, grad, self._state_of(p, group)), p)
+                backend, reason = self._choice.of(self.rule, member_of(self.rule, p, grad, self._state_of(p, group)))
                 if not known:  # looking changes nothing
                     del self.state[p]
                 plans.append(Plan(i, j, tuple(p.shape), backend, reason))
@@ -318,8 +240,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         reason = compiled.unavailable({p.device.type for p in tensors})
         if reason:
             raise RuntimeError(f"compile() was asked for, but {reason}")
-        self._compiler, self._buckets = Compiler(options), {}
-        return self._compiler.cost(len(tensors))
+        compiler = Compiler(options)
+        self._choice, self._buckets = Choice(self._choice.backend, compiler), {}
+        return compiler.cost(len(tensors))
 
     # Saving and loading
 
@@ -355,34 +278,13 @@ class RuleOptimizer(torch.optim.Optimizer):
                     self.state[p][name] = restored(value, p)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {"rule": self.rule, "_backend": self._backend, "_seed": self._seed}
+        choice = Choice(self._choice.backend, None)  # programs are not copied
+        own = {"rule": self.rule, "_choice": choice, "_seed": self._seed}
         return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._buckets = {}  # the states are other tensors now
-        self.__dict__.setdefault("_compiler", None)  # a copy is not compiled: programs are not pickled
         super().__setstate__(state)
         for group in self.param_groups:
             for key in (*self.rule.hyperparameters, "maximize", "decay", "rounding"):
                 group.setdefault(key, self.defaults[key])
-
-
-@dataclass(frozen=True)
-class _Partition:
-    """The parameters of a group that had gradients, in buckets: `places` says which of them each bucket has."""
-
-    parameters: list[torch.Tensor]
-    places: list[list[int]]
-    buckets: list[Bucket]
-    rounding: str
-
-    def follows(
-        self, state: Mapping[Any, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor], rounding: str
-    ) -> bool:
-        """Whether the same buckets serve the next step; all are asked before any is stepped."""
-        if len(parameters) != len(self.parameters) or rounding != self.rounding:
-            return False
-        return all(
-            bucket.follows(state, [parameters[i] for i in own], [grads[i] for i in own])
-            for own, bucket in zip(self.places, self.buckets, strict=True)
-        )
