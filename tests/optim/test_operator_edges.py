@@ -1,4 +1,4 @@
-"""Every operator on every combination of edge values: plain, foreach and native give what IEEE arithmetic (NumPy) says.
+"""Every operator on every combination of edge values: every step gives what IEEE arithmetic (NumPy) says.
 
 In all kinds: per-weight, per-tensor and scalar arguments. NaN stand in the same places, infinities have the same sign.
 """
@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,11 @@ import torch
 from optim.trajectories import NATIVE, needs_native, step
 
 from thalweg import Rule
-from thalweg.optim import RuleOptimizer
+from thalweg.optim import RuleOptimizer, StackedOptimizer
 from thalweg.optim.native import SLICE
 from thalweg.rules.operators import EDGE_VALUES, OPERATORS
 
+STACKED_NATIVE = pytest.param("stacked native", marks=needs_native)
 EDGES = np.array(EDGE_VALUES)
 PAIRS = np.array(list(itertools.product(EDGE_VALUES, EDGE_VALUES)))
 
@@ -110,6 +112,25 @@ def cases(kinds: str) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(one(a), one(b)) for a, b in PAIRS]
 
 
+def single(rule: Rule, backend: str, w: torch.Tensor, g: torch.Tensor, scalars: dict[str, float]) -> dict[str, Any]:
+    """The states after one step of a parameter."""
+    p = torch.nn.Parameter(w)
+    optimizer = RuleOptimizer([p], rule, backend=backend)
+    optimizer.state[p].update(scalars)
+    step(optimizer, [p], [g])
+    return optimizer.state[p]
+
+
+def stacked(rule: Rule, backend: str, w: torch.Tensor, g: torch.Tensor, scalars: dict[str, float]) -> dict[str, Any]:
+    """The same of the second of two members, whose neighbour is NaN throughout."""
+    params, grads = ({"w": torch.stack([torch.full_like(x, math.nan), x])} for x in (w, g))
+    optimizer = StackedOptimizer(params, rule, backend=backend.removeprefix("stacked "))
+    for name, value in scalars.items():
+        optimizer.state[name].copy_(torch.tensor([math.nan, value], dtype=torch.float64))
+    optimizer.step(grads)
+    return {name: own["w"][1] if isinstance(own, dict) else own[1] for name, own in optimizer.state.items()}
+
+
 @cache
 def results(kinds: str, dtype: str, backend: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """The pairs (a, b) as they were in that dtype, and what each operator made of them."""
@@ -122,14 +143,13 @@ def results(kinds: str, dtype: str, backend: str) -> tuple[np.ndarray, np.ndarra
         value, g = (torch.from_numpy(np.atleast_1d(given.get(x, np.zeros(case[0].size or 1)))) for x in "wg")
         size = max(value.numel(), g.numel())
         kind = getattr(torch, dtype)
-        p = torch.nn.Parameter(value.to(kind).expand(size).clone())
-        optimizer = RuleOptimizer([p], rule_of_all(kinds), backend=backend)
-        optimizer.state[p].update({h: float(given[h]) for h in "hk" if h in given})
-        step(optimizer, [p], [g.to(kind).expand(size).clone()])
+        value, g = (tensor.to(kind).expand(size).clone() for tensor in (value, g))
+        scalars = {h: float(given[h]) for h in "hk" if h in given}
+        state = (stacked if "stacked" in backend else single)(rule_of_all(kinds), backend, value, g, scalars)
         # Whoever sums from 0 turns -0 into 0.
         in_dtype = [x + 0.0 if "mean" in name else x for x, name in zip(in_dtype, read, strict=True)]
         pairs.append(np.stack(np.broadcast_arrays(*map(np.atleast_1d, in_dtype)), axis=1))
-        made.append([np.atleast_1d(np.asarray(optimizer.state[p][f"x{i}"])) for i in range(len(names_for(kinds)))])
+        made.append([np.atleast_1d(np.asarray(state[f"x{i}"])) for i in range(len(names_for(kinds)))])
     a, b = np.concatenate(pairs).T
     columns = (np.concatenate(column) for column in zip(*made, strict=True))
     return a, b, dict(zip(names_for(kinds), columns, strict=True))
@@ -148,7 +168,7 @@ def assert_ieee(found: np.ndarray, expected: np.ndarray, arguments: list[tuple[f
     assert not shown, sorted(map(str, shown))
 
 
-@pytest.mark.parametrize("backend", ["plain", "foreach", NATIVE])
+@pytest.mark.parametrize("backend", ["plain", "foreach", NATIVE, "stacked torch", STACKED_NATIVE])
 @pytest.mark.parametrize(
     ("name", "dtype", "kinds"), [(name, dtype, kinds) for dtype, kinds in SETTINGS for name in names_for(kinds)]
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,6 @@ from thalweg.rules.arithmetic import _draw_seed
 from thalweg.rules.program import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from thalweg.rules.native import Kernel
 
 Tensors = Mapping[str, torch.Tensor]
