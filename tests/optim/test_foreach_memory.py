@@ -87,7 +87,7 @@ def test_the_plain_step_of_one_large_parameter_is_seen_to_take_more():
 
 
 def test_a_rule_with_three_temporaries_is_seen_to_take_three_without_portions(monkeypatch):
-    monkeypatch.setattr("thalweg.optim.foreach.Foreach.portions", lambda self, needs: iter([self.members]))
+    monkeypatch.setattr("thalweg.optim.foreach.Foreach.portions", lambda self, needs: iter([self.slots]))
     assert taken_by_a_step(RULES["ades"], equal(16, 1 << 13)) == pytest.approx(3, abs=SMALL)
 
 

@@ -192,7 +192,7 @@ def test_generators_must_be_one_for_each_member(count):
 # Parameters
 
 BAD_PARAMS: dict[str, tuple[Callable[[], Tensors], str]] = {
-    "none": (dict, "^params must hold at least one tensor, got none"),
+    "none": (dict, "^params must hold at least one tensor and nothing else, got none"),
     "one_without_dimensions": (
         lambda: {**params_of(), "scale": torch.ones(())}, r"^params must .*members, got 'scale' of shape \(\)",
     ),
@@ -234,8 +234,8 @@ def test_parameters_that_cannot_be_stepped_are_refused(made, message):
 # Gradients and who is active
 
 BAD_GRADS: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
-    "none_at_all": (lambda grads: {}, "^grads has no 'weight'; it has nothing"),
-    "one_missing": (lambda grads: {"weight": grads["weight"]}, "^grads has no 'bias'; it has weight"),
+    "none_at_all": (lambda grads: {}, "^grads must have a tensor for 'weight', got nothing"),
+    "one_missing": (lambda grads: {"weight": grads["weight"]}, "^grads must have a tensor for 'bias', got weight"),
     "of_another_shape": (
         lambda grads: {**grads, "bias": torch.ones(3, 5)},
         r"^the gradient of 'bias' is \(3, 5\).*parameter is \(3, 2\)",

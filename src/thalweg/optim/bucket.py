@@ -19,7 +19,7 @@ from thalweg.rules.scalars import scalars
 
 
 @dataclass(slots=True)
-class Member:
+class Slot:
     """A parameter that takes part in a step, or a flat piece of one: weight and gradient as real tensors held by this
     process, the states that are tensors, and how the weight is rounded.
 
@@ -48,18 +48,18 @@ class Member:
         else:
             self.w.copy_(new)
 
-    def pieces(self, length: int) -> Iterator[Member]:
-        """Flat pieces of at most so many elements, of a member that is dense with equal strides throughout."""
+    def pieces(self, length: int) -> Iterator[Slot]:
+        """Flat pieces of at most so many elements, of a slot that is dense with equal strides throughout."""
         size = self.w.numel()
         flat = [tensor.as_strided((size,), (1,)) for tensor in (self.w, self.g, *self.states)]
         roundings = self.rounding.split(length)
         for i, (w, g, *states) in enumerate(zip(*(tensor.split(length) for tensor in flat), strict=True)):
-            yield Member(w, g, tuple(states), w.numel(), roundings[i] if roundings else self.rounding)
+            yield Slot(w, g, tuple(states), w.numel(), roundings[i] if roundings else self.rounding)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the members of a bucket have in common: hyperparameters, the driver's options, and the clock."""
+    """What the slots of a bucket have in common: hyperparameters, the driver's options, and the clock."""
 
     scalars: dict[str, float]
     maximize: bool
@@ -95,17 +95,17 @@ class Bucket(ABC):
         rule: Rule,
         parameters: list[torch.Tensor],
         states: list[dict[str, Any]],
-        members: list[Member],
+        slots: list[Slot],
     ) -> None:
-        self.rule, self.parameters, self.states, self.members = rule, parameters, states, members
-        self.parts = members[0].parts  # the same for all: who holds the other parts is what puts them into one bucket
+        self.rule, self.parameters, self.states, self.slots = rule, parameters, states, slots
+        self.parts = slots[0].parts  # the same for all: who holds the other parts is what puts them into one bucket
         self._names = (*rule.program.tensor_states, *(name for name in (SEED, COMPENSATION) if name in states[0]))
         self._kept = [own[name] for own in states for name in self._names]
         self._kept_tensors = [kept for kept in self._kept if isinstance(kept, torch.Tensor)]
         self._split = any(map(shards.is_split, parameters))
-        self._seen = self._looks([member.w for member in members], [member.g for member in members])
+        self._seen = self._looks([slot.w for slot in slots], [slot.g for slot in slots])
         # A complex parameter and an unusual tensor type are looked at anew in every step.
-        kinds = {type(tensor) for member in members for tensor in (member.w, member.g)}
+        kinds = {type(tensor) for slot in slots for tensor in (slot.w, slot.g)}
         self.lasting = kinds <= {torch.Tensor, torch.nn.Parameter} and not any(p.is_complex() for p in parameters)
 
     def _looks(self, weights: list[torch.Tensor], grads: list[torch.Tensor]) -> tuple[Any, ...]:
@@ -142,18 +142,18 @@ class Bucket(ABC):
             grads = [shards.local_gradient(p, g) for p, g in zip(self.parameters, grads, strict=True)]
         if not set(map(type, grads)) <= {torch.Tensor} or self._looks(parameters, grads) != self._seen:
             return False
-        for member, g in zip(self.members, grads, strict=True):
-            member.g = g
+        for slot, g in zip(self.slots, grads, strict=True):
+            slot.g = g
         return True
 
     def step(self, settings: Settings) -> tuple[float, ...]:
-        """Steps all members; returns the new scalar states."""
-        for member in self.members:
-            if member.rounding.noise is not None:
-                member.rounding.noise.begin(settings.step)
+        """Steps all slots; returns the new scalar states."""
+        for slot in self.slots:
+            if slot.rounding.noise is not None:
+                slot.rounding.noise.begin(settings.step)
         after = self.run(settings)
-        for member in self.members:
-            member.g = _NO_GRADIENT
+        for slot in self.slots:
+            slot.g = _NO_GRADIENT
         return after
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """The compiled step: the foreach step given to `torch.compile`, one program for a bucket.
 
 Scalars go in as one small tensor, so a new learning rate, beta or step count is no new program. Another set of
-gradients is: a bucket with other members is compiled anew.
+gradients is: a bucket with other slots is compiled anew.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from thalweg.optim.bucket import Member, Settings
-from thalweg.optim.foreach import Foreach
+from thalweg.optim.bucket import Settings, Slot
+from thalweg.optim.foreach import Foreach, gradients
 from thalweg.rules import Rule
 from thalweg.rules.foreach import printed
 
@@ -37,6 +37,9 @@ class Compiler:
     """The programs of one optimizer, kept by what they were compiled for. `options` are those of `torch.compile`."""
 
     def __init__(self, options: dict[str, Any]) -> None:
+        fixed = [key for key in ("fullgraph", "dynamic") if key in options]
+        if fixed:
+            raise ValueError(f"{fixed[0]} is not compile()'s to choose, got {options[fixed[0]]!r}; leave it out")
         self.options = options
         self.programs: dict[Any, Callable[..., None]] = {}
         self.warned = False
@@ -56,11 +59,11 @@ class Compiler:
             )
         return found
 
-    def unfit(self, rule: Rule, member: Member) -> str:
+    def unfit(self, rule: Rule, slot: Slot) -> str:
         """Why a parameter cannot be stepped by a compiled program; "" if it can."""
-        if member.low_precision:
-            return f"the parameter is {member.w.dtype}, which compiled steps do not round"
-        if member.parts is not None and not rule.program.elementwise:
+        if slot.low_precision:
+            return f"the parameter is {slot.w.dtype}, which compiled steps do not round"
+        if slot.parts is not None and not rule.program.elementwise:
             return f"{rule.name} reduces over a parameter that is split over processes"
         return ""
 
@@ -68,17 +71,17 @@ class Compiler:
         """What compiling takes, in words."""
         return (
             f"torch.compile makes one program of {tensors} tensors at the first step, and one more for every other set "
-            f"of them that has gradients: on two CPU cores about {15 + tensors} s, the first time on a machine"
+            f"of them that has gradients: for a CPU in the order of {15 + tensors} seconds each, less where torch's "
+            "cache on disk has it"
         )
 
 
 class Compiled(Foreach):
-    """Steps all members by one compiled program."""
+    """Steps all slots by one compiled program."""
 
-    compiler: Compiler | None = None
-
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, compiler: Compiler) -> None:
         super().__init__(*arguments)
+        self.compiler = compiler
         self._programs: dict[frozenset[str], Callable[..., None] | None] = {}
 
     def run(self, settings: Settings) -> tuple[float, ...]:
@@ -89,15 +92,14 @@ class Compiled(Foreach):
         if program is None:
             return super().run(settings)
         values, after = settings.worked_out(self.rule)
-        first = self.members[0].w
+        first = self.slots[0].w
         # One tensor, copied without waiting for the device.
         scalars = torch.tensor(values, dtype=first.dtype).to(first.device, non_blocking=True)
         w, *states = self.columns
-        program(w, [member.g for member in self.members], *states, scalars, None)
+        program(w, gradients(self.slots), *states, scalars, None)
         return after
 
     def _program(self, flags: frozenset[str]) -> Callable[..., None] | None:
-        assert self.compiler is not None
-        lists = [*self.columns, [member.g for member in self.members]]
+        lists = [*self.columns, gradients(self.slots)]
         key = tuple((x.dtype, x.device, x.shape, x.stride()) for each in lists for x in each)
         return self.compiler.program(self.rule, flags, key)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
-from thalweg.optim.hyperparameters import check_group, check_options, flags_of
+from thalweg.optim.hyperparameters import check_group, check_known, check_options, check_rule, flags_of
 from thalweg.optim.states import first_states
 from thalweg.optim.steps import compute_dtype
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
-from thalweg.rules.functional import pure_step
+from thalweg.rules.functional import PureStep, pure_step
 from thalweg.rules.program import Kind
 
 Tensors = Mapping[str, torch.Tensor]
@@ -27,6 +28,10 @@ class Functional:
     rule: Rule
     maximize: bool
     decay: str
+    steps: Mapping[bool, PureStep] = field(repr=False, compare=False)  # with and without weight decay
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(functional, maximize=self.maximize, decay=self.decay), (self.rule,)
 
     def init(self, params: Tensors, hyper: Mapping[str, Any] | None = None, generator: Any = None) -> State:
         """The state before the first step.
@@ -38,7 +43,12 @@ class Functional:
         The state has "step", an int64 tensor, and under the name of each of the rule's states a tensor for each
         parameter, or one float64 tensor for a scalar state. Of many networks, whose noise should differ,
         `StackedOptimizer` makes the states, and on a CPU it steps much faster than vmap does.
+
+        Raises ValueError, naming the key and quoting the value, on a bad hyperparameter; TypeError on an unknown one.
         """
+        check_known(self.rule, hyper or ())
+        if not params:
+            raise ValueError("params must hold at least one tensor, got none")
         group = {**self.rule.hyperparameters, **(hyper or {}), "decay": self.decay, "maximize": self.maximize}
         check_group(self.rule, {**group, "rounding": "nearest"})
         seed = _draw_seed(generator)
@@ -57,8 +67,8 @@ class Functional:
     ) -> tuple[dict[str, torch.Tensor], State]:
         """The parameters and the state after a step. Nothing is changed in place, and nothing waits for a device.
 
-        `hyper`: numbers or tensors without dimensions; under `torch.vmap` with a leading axis, one a network. Not
-        checked: look at `hyper` once before a loop, not in every step of it.
+        `hyper`: numbers or tensors without dimensions; under `torch.vmap` with a leading axis, one a network. Values
+        are not checked, since looking at one would wait for its device; an unknown name raises TypeError.
 
         >>> from thalweg.rules.gallery import GALLERY
         >>> rule = functional(GALLERY["heavy_ball"].rule)
@@ -69,10 +79,11 @@ class Functional:
         >>> params["w"].flatten().tolist()
         [0.5, 0.75]
         """
+        check_known(self.rule, hyper or ())
         values = {**self.rule.hyperparameters, **(hyper or {})}
-        pure = pure_step(self.rule, flags_of(self.maximize, self.decay, values["weight_decay"]))
+        pure = self.steps[bool(flags_of(False, self.decay, values["weight_decay"]))]
         program, device = self.rule.program, state["step"].device
-        settings = {name: _as_float64(value, device) for name, value in split(self.rule, values).items()}
+        settings = {name: _as_float64(value, device) for name, value in self.rule.named(values).items()}
         clock = (state["step"] + self.rule.first_step).to(torch.float64)
         scalars, after = pure.scalars(clock, **settings, **{name: state[name] for name in program.scalar_states})
         new_params: dict[str, torch.Tensor] = {}
@@ -83,7 +94,8 @@ class Functional:
             new_params[key] = new_w.to(w.dtype)
             for name, old, value in zip(program.tensor_states, states, new, strict=True):
                 new_state[name][key] = torch.as_tensor(value, dtype=old.dtype).expand_as(old)
-        return new_params, {**new_state, **dict(zip(program.scalar_states, after, strict=True))}
+        scalar_states = {name: _as_float64(v, device) for name, v in zip(program.scalar_states, after, strict=True)}
+        return new_params, {**new_state, **scalar_states}
 
 
 def functional(rule: Rule, *, maximize: bool = False, decay: str | None = None) -> Functional:
@@ -92,18 +104,11 @@ def functional(rule: Rule, *, maximize: bool = False, decay: str | None = None) 
     `maximize` and `decay` are as in `RuleOptimizer`, and raise as they do there. The functions work under `torch.func`:
     vmap over networks, grad through a step, `functional_call`.
     """
+    check_rule(rule)
     decay = rule.decay if decay is None else decay
     check_options(decay, maximize)
-    return Functional(rule, maximize, decay)
-
-
-def split(rule: Rule, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters by the names that the text reads: `betas` becomes `beta1` and `beta2`."""
-    named: dict[str, Any] = {}
-    for key, names in rule.read_as.items():
-        parts = (values[key],) if names == (key,) else tuple(values[key])
-        named.update(zip(names, parts, strict=True))
-    return named
+    steps = {decayed: pure_step(rule, flags_of(maximize, decay, decayed)) for decayed in (False, True)}
+    return Functional(rule, maximize, decay, steps)
 
 
 def _as_float64(value: Any, device: torch.device) -> torch.Tensor:

@@ -40,9 +40,27 @@ def check_group(rule: Rule, group: Mapping[str, Any]) -> None:
             raise ValueError(f"etas must be one in (0, 1) and one above 1, got {value!r}")
         if key == "lr" and checked != 1 and not rule.reads_lr:
             raise ValueError(f"lr must be 1 for {rule.name}, whose text has no lr, got {value!r}")
-    if group["rounding"] not in ROUNDINGS:
-        raise ValueError(f"rounding must be one of {', '.join(map(repr, ROUNDINGS))}, got {group['rounding']!r}")
+    check_rounding(group["rounding"])
     check_options(group["decay"], group["maximize"])
+
+
+def check_rounding(rounding: Any) -> None:
+    """Raises ValueError where it is not one."""
+    if rounding not in ROUNDINGS:
+        raise ValueError(f"rounding must be one of {', '.join(map(repr, ROUNDINGS))}, got {rounding!r}")
+
+
+def check_known(rule: Rule, keys: Iterable[str]) -> None:
+    """Raises TypeError on a hyperparameter that the rule does not have."""
+    unknown = [key for key in keys if key not in rule.hyperparameters]
+    if unknown:
+        raise TypeError(f"{rule.name} has no hyperparameter {unknown[0]!r}; it has {', '.join(rule.hyperparameters)}")
+
+
+def check_rule(rule: Any) -> None:
+    """Raises TypeError where it is not one."""
+    if not isinstance(rule, Rule):
+        raise TypeError(f"rule must be a thalweg.Rule, got {rule!r}")
 
 
 def check_options(decay: Any, maximize: Any) -> None:
@@ -76,9 +94,7 @@ def member_settings(rule: Rule, hyperparameters: Mapping[str, Any], members: int
 
     Raises ValueError, naming the key, the value and the member; TypeError on a key that the rule does not have.
     """
-    unknown = [key for key in hyperparameters if key not in rule.hyperparameters]
-    if unknown:
-        raise TypeError(f"{rule.name} has no hyperparameter {unknown[0]!r}; it has {', '.join(rule.hyperparameters)}")
+    check_known(rule, hyperparameters)
     values = {**rule.hyperparameters, **hyperparameters}
     columns: dict[str, np.ndarray] = {}
     for key, names in rule.read_as.items():

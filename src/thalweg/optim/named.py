@@ -1,7 +1,7 @@
 """The gallery's optimizers as classes, with signatures that an editor can show.
 
-Each takes, beside what its signature names, the options of `RuleOptimizer`: maximize, decay, backend, generator, and
-torch's foreach and fused. Its equations and its source are at the end of its help.
+Each takes, beside what its signature names, the options of `RuleOptimizer`: maximize, decay, backend, rounding,
+generator, and torch's foreach and fused. Its equations and its source are at the end of its help.
 """
 
 from __future__ import annotations

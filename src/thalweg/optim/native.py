@@ -77,20 +77,20 @@ class Memory:
 
 
 class Native(Bucket):
-    """Steps all members in one pass over memory."""
+    """Steps all slots in one pass over memory."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        rows = [(member.w, member.g, *member.states) for member in self.members]
-        self._memory = Memory(rows, [m.w.numel() for m in self.members], [m.size for m in self.members])
-        self._dtype = str(self.members[0].w.dtype).removeprefix("torch.")
+        rows = [(slot.w, slot.g, *slot.states) for slot in self.slots]
+        self._memory = Memory(rows, [slot.w.numel() for slot in self.slots], [slot.size for slot in self.slots])
+        self._dtype = str(self.slots[0].w.dtype).removeprefix("torch.")
 
     def run(self, settings: Settings) -> tuple[float, ...]:
         from thalweg.rules import native
 
         kernel = native.kernel(self.rule, settings.flags(), self._dtype)
         values, after = settings.worked_out(self.rule)
-        self._memory.work.addresses[:, 1] = [member.g.data_ptr() for member in self.members]
+        self._memory.work.addresses[:, 1] = [slot.g.data_ptr() for slot in self.slots]
         scalars = np.array(values, dtype=np.float64).reshape(1, -1)
         self._memory.step(kernel, scalars, None if self.parts is None else self._across)
         return after

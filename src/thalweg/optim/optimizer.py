@@ -9,13 +9,13 @@ from typing import Any, ClassVar, TypedDict
 import torch
 from torch.optim.optimizer import ParamsT
 
-from thalweg.optim import compiled, steps
+from thalweg.optim import compiled
 from thalweg.optim.bucket import Bucket, Settings
 from thalweg.optim.compiled import Compiler
-from thalweg.optim.hyperparameters import check_group
-from thalweg.optim.partition import ASKED_FOR, Choice, Partition, member_of, partition
-from thalweg.optim.rounding import COMPENSATION, SEED
-from thalweg.optim.states import as_real, check_loaded, extra_states, first_states, restored, rounding_kept
+from thalweg.optim.hyperparameters import check_group, check_known, check_rule
+from thalweg.optim.partition import ASKED_FOR, Choice, Partition, partition, slot_of
+from thalweg.optim.rounding import EXTRA
+from thalweg.optim.states import check_loaded, check_parameter, extra_states, first_states, restored, rounding_kept
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
 
@@ -101,12 +101,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         differentiable: bool = False,
         **hyperparameters: Any,
     ) -> None:
-        if not isinstance(rule, Rule):
-            raise TypeError(f"rule must be a thalweg.Rule, got {rule!r}")
-        unknown = [key for key in hyperparameters if key not in rule.hyperparameters]
-        if unknown:
-            known = ", ".join(rule.hyperparameters)
-            raise TypeError(f"{rule.name} has no hyperparameter {unknown[0]!r}; it has {known}")
+        check_rule(rule)
+        check_known(rule, hyperparameters)
         if backend not in (None, *ASKED_FOR):
             raise ValueError(f"backend must be None, 'native', 'foreach', 'blocks' or 'plain', got {backend!r}")
         if capturable or differentiable:
@@ -139,24 +135,23 @@ class RuleOptimizer(torch.optim.Optimizer):
         first = sum(len(group["params"]) for group in self.param_groups)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        unfit = next((p for p in group["params"] if as_real(p.detach()).dtype not in steps.DTYPES), None)
-        if unfit is not None:
+        try:
+            for p in group["params"]:
+                check_parameter(p)
+        except ValueError:
             self.param_groups.pop()
-            raise ValueError(
-                f"a parameter must be of float64, float32, bfloat16 or float16 (or complex), got {unfit.dtype}; "
-                "keep weights in one of these and cast them where they are used"
-            )
+            raise
         for index, p in enumerate(group["params"], start=first):
             # A frozen parameter waits for its first gradient, unless its states have more than zeros to begin with.
             if p.requires_grad or self.rule.initial:
                 self._join(p, group, index)
 
     def _state_of(self, p: torch.Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        if p not in self.state:
+        if not self.state.get(p):
             self._join(p, group, self._place(p))
         state: dict[str, Any] = self.state[p]
         if not rounding_kept(p, state, group["rounding"]):  # the group's has changed
-            for name in (SEED, COMPENSATION):
+            for name in EXTRA:
                 state.pop(name, None)
             state.update(extra_states(p, group["rounding"], self._seed, self._place(p)))
         return state
@@ -212,6 +207,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         after = bucket.step(settings)
         for state in bucket.states:
             state["step"] = clock + 1
+        for state in bucket.states if names else ():
             state.update(zip(names, after, strict=True))
 
     def plan(self) -> list[Plan]:
@@ -221,27 +217,32 @@ class RuleOptimizer(torch.optim.Optimizer):
             for j, p in enumerate(group["params"]):
                 grad = torch.zeros_like(p) if p.grad is None else p.grad
                 known = p in self.state
-                backend, reason = self._choice.of(self.rule, member_of(self.rule, p, grad, self._state_of(p, group)))
-                if not known:  # looking changes nothing
-                    del self.state[p]
+                try:
+                    backend, reason = self._choice.of(self.rule, slot_of(self.rule, p, grad, self._state_of(p, group)))
+                finally:
+                    if not known:  # looking changes nothing
+                        del self.state[p]
                 plans.append(Plan(i, j, tuple(p.shape), backend, reason))
         return plans
 
     def compile(self, **options: Any) -> str:
         """Steps by programs of `torch.compile` from here on, and returns what that will cost, to be said beforehand.
 
-        `options`: what `torch.compile` takes (`mode`, `options`). Every bucket, which is a set of parameters that have
-        gradients, is one program; a new learning rate, beta or step count is no new one, other gradients are. On a CPU
-        the native step is as fast and costs a second.
+        `options`: what `torch.compile` takes (`mode`, `options`, `backend`). Every bucket, which is a set of parameters
+        that have gradients, is one program; a new learning rate, beta or step count is no new one, other gradients are.
+        On a CPU the native step is as fast and costs a second.
 
-        Raises RuntimeError where there is no compiler for the parameters' devices.
+        Raises RuntimeError where there is no compiler for the parameters' devices, ValueError on an option that is not
+        to be chosen, or where a backend was asked for by name.
         """
+        if self._choice.backend is not None:
+            raise ValueError(f"compile() is a backend of its own, got backend={self._choice.backend!r}; leave that out")
         tensors = [p for group in self.param_groups for p in group["params"]]
         reason = compiled.unavailable({p.device.type for p in tensors})
         if reason:
             raise RuntimeError(f"compile() was asked for, but {reason}")
         compiler = Compiler(options)
-        self._choice, self._buckets = Choice(self._choice.backend, compiler), {}
+        self._choice, self._buckets = Choice(None, compiler), {}
         return compiler.cost(len(tensors))
 
     # Saving and loading

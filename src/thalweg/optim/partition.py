@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from thalweg.optim import native, shards, steps
-from thalweg.optim.bucket import Bucket, Member
+from thalweg.optim.bucket import Bucket, Slot
 from thalweg.optim.compiled import Compiled, Compiler
 from thalweg.optim.foreach import Foreach
 from thalweg.optim.native import Native
@@ -21,7 +21,6 @@ from thalweg.rules.program import Kind
 
 ASKED_FOR = ("native", "foreach", "blocks", "plain")
 BACKENDS: dict[str, type[Bucket]] = dict(zip(ASKED_FOR, (Native, Foreach, steps.Blocks, steps.Plain), strict=True))
-BACKENDS["compiled"] = Compiled  # which `RuleOptimizer.compile` asks for
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,20 @@ class Choice:
     backend: str | None
     compiler: Compiler | None
 
-    def of(self, rule: Rule, member: Member) -> tuple[str, str]:
+    def of(self, rule: Rule, slot: Slot) -> tuple[str, str]:
         """The backend for a parameter, and why not a faster one.
 
         Raises RuntimeError where one was asked for by name that the parameter is not fit for.
         """
-        no_lists = steps.unfit_for_lists(member)
+        no_lists = steps.unfit_for_lists(slot)
         unfit = {
-            "native": steps.unfit_for_native(member) or native.unavailable(),
+            "native": steps.unfit_for_native(slot) or native.unavailable(),
             "foreach": no_lists,
-            "blocks": steps.unfit_for_blocks(rule, member),
+            "blocks": steps.unfit_for_blocks(rule, slot),
             "plain": "",
         }
         if self.compiler is not None:
-            no_compiled = no_lists or self.compiler.unfit(rule, member)
+            no_compiled = no_lists or self.compiler.unfit(rule, slot)
             if not no_compiled:
                 return "compiled", "asked for"
             return "foreach" if not no_lists else "plain", no_compiled
@@ -52,7 +51,7 @@ class Choice:
             if unfit[self.backend]:
                 raise RuntimeError(f"backend={self.backend!r} was asked for, but {unfit[self.backend]}")
             return self.backend, "asked for"
-        if member.w.device.type != "cpu":
+        if slot.w.device.type != "cpu":
             return ("foreach", "") if not no_lists else ("plain", no_lists)
         if not unfit["native"]:
             return "native", ""
@@ -76,6 +75,8 @@ class Partition:
         """Whether the same buckets serve the next step; all are asked before any is stepped."""
         if len(parameters) != len(self.parameters) or rounding != self.rounding:
             return False
+        if len(self.buckets) == 1:
+            return self.buckets[0].follows(state, parameters, grads)
         return all(
             bucket.follows(state, [parameters[i] for i in own], [grads[i] for i in own])
             for own, bucket in zip(self.places, self.buckets, strict=True)
@@ -96,22 +97,22 @@ def partition(
 ) -> Partition:
     """The buckets of a group, in the order of their first parameters, which is the same on every process."""
     places: defaultdict[Any, list[int]] = defaultdict(list)
-    members = [member_of(rule, *each) for each in zip(parameters, grads, states, strict=True)]
-    for i, (member, state) in enumerate(zip(members, states, strict=True)):
+    slots = [slot_of(rule, *each) for each in zip(parameters, grads, states, strict=True)]
+    for i, (slot, state) in enumerate(zip(slots, states, strict=True)):
         # As text, so that -0 is not 0 and NaN is NaN.
         clock = (state["step"], *(repr(state[name]) for name in rule.program.scalar_states))
-        places[choice.of(rule, member)[0], member.w.dtype, member.w.device, member.parts, clock].append(i)
+        places[choice.of(rule, slot)[0], slot.w.dtype, slot.w.device, slot.parts, clock].append(i)
     buckets: list[Bucket] = []
     for (backend, *_), own in places.items():
-        columns = ([parameters[i] for i in own], [states[i] for i in own], [members[i] for i in own])
-        bucket = BACKENDS[backend](rule, *columns)
-        if isinstance(bucket, Compiled):
-            bucket.compiler = choice.compiler
-        buckets.append(bucket)
+        columns = ([parameters[i] for i in own], [states[i] for i in own], [slots[i] for i in own])
+        if choice.compiler is not None and backend == "compiled":
+            buckets.append(Compiled(rule, *columns, compiler=choice.compiler))
+        else:
+            buckets.append(BACKENDS[backend](rule, *columns))
     return Partition(parameters, list(places.values()), buckets, rounding)
 
 
-def member_of(rule: Rule, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Member:
+def slot_of(rule: Rule, p: torch.Tensor, grad: torch.Tensor, state: dict[str, Any]) -> Slot:
     """The part of a parameter that this process holds, as steps see it.
 
     Raises RuntimeError where gradient or state has not the parameter's shape or is on another device.
@@ -134,4 +135,4 @@ def member_of(rule: Rule, p: torch.Tensor, grad: torch.Tensor, state: dict[str, 
     rounding = Rounding(compensation=shards.local(state[COMPENSATION]) if COMPENSATION in state else None)
     if SEED in state:
         rounding.noise = Noise(torch.Generator(w.device), state[SEED], parts.place if parts else "")
-    return Member(w, g, tuple(states.values()), as_real(p).numel(), rounding, parts)
+    return Slot(w, g, tuple(states.values()), as_real(p).numel(), rounding, parts)

@@ -2,7 +2,7 @@
 
 bfloat16 has 8 bits of precision: near 1 its numbers are 2**-7 apart, and rounding to the nearest loses every update
 smaller than half of that. Stochastic rounding keeps updates on average; Kahan's compensation keeps them in a second
-half-precision tensor, which is what rounding left over.
+tensor, of bfloat16, which is what rounding left over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ LOW_PRECISION = (torch.bfloat16, torch.float16)
 
 # What the driver keeps in `state[p]` for them; no state of a rule begins with an underscore.
 SEED, COMPENSATION = "_rounding_seed", "_compensation"
+EXTRA = (SEED, COMPENSATION)
 EXTRA_STATES = {"nearest": (), "stochastic": (SEED,), "kahan": (COMPENSATION,)}
 
 _DROPPED = {torch.bfloat16: 16, torch.float16: 13}  # bits of a float32's fraction that the narrower one has not

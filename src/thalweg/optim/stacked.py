@@ -11,7 +11,7 @@ import torch
 
 from thalweg.optim import native
 from thalweg.optim.functional import Functional, State, functional
-from thalweg.optim.hyperparameters import flags_of, joined, member_settings
+from thalweg.optim.hyperparameters import check_rule, flags_of, joined, member_settings
 from thalweg.optim.native import Memory
 from thalweg.optim.states import first_states
 from thalweg.optim.steps import DTYPES, NATIVE_DTYPES, compute_dtype
@@ -41,6 +41,8 @@ class StackedOptimizer:
 
     `state[name]` holds a state of the rule: for each parameter a tensor with a leading axis of members, or of a scalar
     state one float64 tensor. `steps` counts each member's steps. A member whose weights turn NaN changes no other's.
+    Half-precision weights are rounded to the nearest. Where any member has weight decay, one whose is 0 gets 0*w, which
+    is NaN where its weight is infinite.
 
     Raises ValueError, naming the argument and quoting the value; TypeError on an unknown hyperparameter.
 
@@ -64,8 +66,7 @@ class StackedOptimizer:
         backend: str | None = None,
         **hyperparameters: Any,
     ) -> None:
-        if not isinstance(rule, Rule):
-            raise TypeError(f"rule must be a thalweg.Rule, got {rule!r}")
+        check_rule(rule)
         if backend not in (None, *BACKENDS):
             raise ValueError(f"backend must be None, 'native' or 'torch', got {backend!r}")
         self.rule, self.params = rule, dict(params)
@@ -103,7 +104,7 @@ class StackedOptimizer:
     @property
     def steps(self) -> torch.Tensor:
         """How many steps each member has made: int64 (members,)."""
-        return torch.from_numpy(self._clocks)
+        return torch.from_numpy(self._clocks.copy())
 
     def step(self, grads: Tensors, active: Any = None) -> None:
         """Steps every member, or those that `active` (a bool for each) has not stopped.
@@ -133,7 +134,10 @@ class StackedOptimizer:
         if missing:
             raise ValueError(f"the state dict has no {missing[0]!r}; it must be a StackedOptimizer's")
         saved, hyper = state_dict["state"], state_dict["hyper"]
-        own, given = {"step": self.steps, **_flat(self.state)}, {"step": state_dict["step"], **_flat(saved)}
+        own, given = (
+            {"step": torch.from_numpy(self._clocks), **_flat(self.state)},
+            {"step": state_dict["step"], **_flat(saved)},
+        )
         if set(given) != set(own) or set(hyper) != set(self.hyper):
             held, needed = ", ".join([*given, *hyper]), ", ".join([*own, *self.hyper])
             raise ValueError(f"the state dict holds {held}; {self.rule.name} needs {needed}")
@@ -249,9 +253,10 @@ class StackedOptimizer:
         return native.unavailable()
 
     def _gradient(self, grads: Tensors, name: str, w: torch.Tensor) -> torch.Tensor:
-        if name not in grads:
-            raise ValueError(f"grads has no {name!r}; it has {', '.join(map(str, grads)) or 'nothing'}")
-        g = grads[name]
+        g = grads.get(name) if isinstance(grads, Mapping) else None
+        if not isinstance(g, torch.Tensor):
+            held = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else repr(grads)
+            raise ValueError(f"grads must have a tensor for {name!r}, got {held or 'nothing'}")
         if g.layout != torch.strided:
             raise ValueError(f"the gradient of {name!r} is {g.layout}; make it dense first")
         if g.shape != w.shape or g.dtype != w.dtype or g.device != w.device:
@@ -270,17 +275,24 @@ class StackedOptimizer:
 
 def _members(params: dict[str, torch.Tensor]) -> int:
     """How many members the parameters have. Raises ValueError where they do not agree or cannot be stepped."""
-    if not params:
-        raise ValueError("params must hold at least one tensor, got none")
+    odd = [w for w in params.values() if not isinstance(w, torch.Tensor)]
+    if odd or not params:
+        raise ValueError(
+            f"params must hold at least one tensor and nothing else, got {str(odd[0]) if odd else 'none':.80}"
+        )
     first = next(iter(params.values()))
     for name, w in params.items():
         if w.dim() == 0 or w.shape[0] != first.shape[0] or w.shape[0] == 0:
             raise ValueError(f"params must have one leading axis of members, got {name!r} of shape {tuple(w.shape)}")
-        if w.dtype != first.dtype or w.device != first.device or w.dtype not in DTYPES:
+        if w.dtype not in DTYPES:
+            raise ValueError(f"params must be of float64, float32, bfloat16 or float16, got {name!r} of {w.dtype}")
+        if w.dtype != first.dtype or w.device != first.device:
             raise ValueError(
-                f"params must be of one dtype (float64, float32, bfloat16 or float16) on one device, got {name!r} of "
-                f"{w.dtype} on {w.device} beside {first.dtype} on {first.device}"
+                f"params must be of one dtype on one device, got {name!r} of {w.dtype} on {w.device} beside "
+                f"{first.dtype} on {first.device}"
             )
+        if any(w is other for key, other in params.items() if key != name):
+            raise ValueError(f"params must be different tensors, got one as {name!r} and under another name")
         if not w.is_contiguous():
             raise ValueError(f"params must be contiguous, got {name!r} with strides {w.stride()}")
     return first.shape[0]

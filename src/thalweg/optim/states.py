@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from thalweg.optim import shards
-from thalweg.optim.rounding import COMPENSATION, EXTRA_STATES, LOW_PRECISION, SEED
-from thalweg.optim.steps import compute_dtype
+from thalweg.optim.hyperparameters import check_rounding
+from thalweg.optim.rounding import COMPENSATION, EXTRA, EXTRA_STATES, LOW_PRECISION, SEED
+from thalweg.optim.steps import DTYPES, compute_dtype
 from thalweg.rules import Rule, plain
 from thalweg.rules.arithmetic import _normal, _stream
 from thalweg.rules.program import Kind
@@ -18,7 +19,7 @@ Group = Mapping[str, Any]
 
 
 def as_real(tensor: torch.Tensor) -> torch.Tensor:
-    """A complex tensor as pairs of reals, in the same memory."""
+    """A complex tensor as pairs of reals, in the same memory unless its conjugation was put off."""
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
@@ -26,6 +27,17 @@ def state_like(p: torch.Tensor) -> torch.Tensor:
     """Zeros laid out as the states of a parameter are, and split over processes as it is."""
     real = as_real(p.detach())
     return torch.zeros_like(real, dtype=compute_dtype(real.dtype), memory_format=torch.preserve_format)
+
+
+def check_parameter(p: torch.Tensor) -> None:
+    """Raises ValueError on a parameter that no step can change."""
+    if as_real(p.detach()).dtype not in DTYPES:
+        raise ValueError(
+            f"a parameter must be of float64, float32, bfloat16 or float16 (or complex), got {p.dtype}; keep weights "
+            "in one of these and cast them where they are used"
+        )
+    if p.is_conj():
+        raise ValueError(f"a parameter's conjugation must not be put off, got {p!r:.80}; call resolve_conj() first")
 
 
 def first_states(rule: Rule, p: torch.Tensor, group: Group, seed: int, index: int) -> dict[str, Any]:
@@ -51,19 +63,26 @@ def first_states(rule: Rule, p: torch.Tensor, group: Group, seed: int, index: in
     return states
 
 
+def is_rounded(p: torch.Tensor) -> bool:
+    """Whether a parameter is of half precision, its real and imaginary parts if it is complex."""
+    return as_real(p.detach()).dtype in LOW_PRECISION
+
+
 def extra_states(p: torch.Tensor, rounding: str, seed: int, index: int) -> dict[str, Any]:
     """What rounding keeps beside the rule's states."""
-    if p.dtype not in LOW_PRECISION:
+    if not is_rounded(p):
         return {}
     if rounding == "kahan":
-        return {COMPENSATION: torch.zeros_like(p.detach(), memory_format=torch.preserve_format)}
+        # bfloat16 for float16 too, whose smallest numbers are too large for what its rounding leaves over.
+        return {COMPENSATION: torch.zeros_like(state_like(p), dtype=torch.bfloat16)}
     return {SEED: _stream(seed, index).initial_seed()} if rounding == "stochastic" else {}
 
 
 def rounding_kept(p: torch.Tensor, state: Mapping[str, Any], rounding: str) -> bool:
     """Whether the state holds what this rounding needs, and nothing that another one does."""
-    needed = EXTRA_STATES[rounding] if p.dtype in LOW_PRECISION else ()
-    return all((name in state) == (name in needed) for name in (SEED, COMPENSATION))
+    check_rounding(rounding)
+    needed = EXTRA_STATES[rounding] if is_rounded(p) else ()
+    return all((name in state) == (name in needed) for name in EXTRA)
 
 
 def _split_initial(rule: Rule, p: torch.Tensor) -> Any:
@@ -86,18 +105,20 @@ _OF_SCHEDULERS = ("initial_", "base_", "max_", "min_")  # how the keys begin tha
 def check_loaded(rule: Rule, groups: list[dict[str, Any]], loaded: Mapping[str, Any]) -> None:
     """Refuses the states of another rule, of other shapes, or of other processes, before anything is changed."""
     ids = [i for group in loaded["param_groups"] for i in group["params"]]
-    roundings = [group.get("rounding", "nearest") for group in loaded["param_groups"] for _ in group["params"]]
     parameters = [p for group in groups for p in group["params"]]
-    for i, p, rounding in zip(ids, parameters, roundings, strict=False):
+    expected = {"step", *rule.states}
+    for i, p in zip(ids, parameters, strict=False):
         state = loaded["state"].get(i)
         if state is None:
             continue
-        extra = EXTRA_STATES[rounding] if p.dtype in LOW_PRECISION else ()
-        expected = {"step", *rule.states, *extra}
-        if set(state) != expected:
+        if set(state) - set(EXTRA) != expected:  # what rounding keeps is made anew where it is missing
             found, needed = ", ".join(sorted(state)), ", ".join(sorted(expected))
             raise ValueError(f"the state dict holds {found}; {rule.name} needs {needed}")
-        for name in (*rule.states, *extra):
+        if not isinstance(state["step"], int):
+            raise ValueError(
+                f"the state dict has the step {state['step']!r} for parameter {i}; it must be a whole number"
+            )
+        for name in set(state) - {"step", SEED}:
             _check_placed(name, state[name], p, i, rule.program.kinds.get(name, Kind.WEIGHT))
     # Rules may have states of the same names; one hyperparameter more, or one less, is another version of one rule.
     for saved, group in zip(loaded["param_groups"], groups, strict=False):
@@ -111,7 +132,7 @@ def check_loaded(rule: Rule, groups: list[dict[str, Any]], loaded: Mapping[str, 
 
 
 def _check_placed(name: str, value: Any, p: torch.Tensor, i: int, kind: Kind) -> None:
-    if name == SEED or kind == Kind.SCALAR:
+    if kind == Kind.SCALAR:
         return
     shape = state_shape(p) if kind == Kind.WEIGHT else torch.Size([])
     if value.shape != shape:

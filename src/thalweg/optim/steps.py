@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from thalweg.optim import rounding
-from thalweg.optim.bucket import Bucket, Member, Settings
+from thalweg.optim.bucket import Bucket, Settings, Slot
 from thalweg.optim.shards import Parts
 from thalweg.rules import Rule, plain
 from thalweg.rules.arithmetic import _max_abs
@@ -23,7 +23,7 @@ BLOCK = 32 * 1024  # elements: what a block reads and its temporaries stay in a 
 
 NATIVE_DTYPES = (torch.float32, torch.float64)
 DTYPES = (*NATIVE_DTYPES, *rounding.LOW_PRECISION)
-_KNOWN_TYPES = (torch.Tensor, torch.nn.Parameter)
+_KNOWN_TYPES = {torch.Tensor, torch.nn.Parameter}
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -43,79 +43,82 @@ def is_dense(tensor: torch.Tensor) -> bool:
     return True
 
 
-def _unaligned(member: Member) -> str:
-    """Why the tensors of a member cannot be gone through as flat memory; "" if they can."""
-    if member.w.layout != torch.strided or not is_dense(member.w):
+def _unaligned(slot: Slot) -> str:
+    """Why the tensors of a slot cannot be gone through as flat memory; "" if they can."""
+    if slot.w.layout != torch.strided or not is_dense(slot.w):
         return "the parameter is not dense in memory"
-    if member.w.numel() == 0:
+    if slot.w.numel() == 0:
         return ""
-    for other in (member.g, *member.states):
-        if other.dim() and other.stride() != member.w.stride():  # a per-tensor state has no dimensions
+    compensation = slot.rounding.compensation
+    for other in (slot.g, *slot.states, *([] if compensation is None else [compensation])):
+        if other.dim() and other.stride() != slot.w.stride():  # a per-tensor state has no dimensions
             return "gradient or state has other strides than the parameter"
     return ""
 
 
-def unfit_for_blocks(rule: Rule, member: Member) -> str:
+def unfit_for_blocks(rule: Rule, slot: Slot) -> str:
     """Why a parameter cannot be stepped in blocks; "" if it can."""
-    return _unaligned(member) if rule.program.elementwise else f"{rule.name} reduces over whole tensors"
+    return _unaligned(slot) if rule.program.elementwise else f"{rule.name} reduces over whole tensors"
 
 
-def unfit_for_native(member: Member) -> str:
+def unfit_for_native(slot: Slot) -> str:
     """Why a parameter cannot take the native step; "" if it can."""
-    w = member.w
+    w = slot.w
     if w.device.type != "cpu":
         return f"the parameter is on {w.device}"
-    if type(w) not in _KNOWN_TYPES or type(member.g) is not torch.Tensor:
-        return f"the parameter is a {type(w).__name__}, its gradient a {type(member.g).__name__}"
+    if not {type(w), type(slot.g)} <= _KNOWN_TYPES:
+        return f"the parameter is a {type(w).__name__}, its gradient a {type(slot.g).__name__}"
     if w.dtype not in NATIVE_DTYPES or w.is_neg():
         return f"the parameter is {w.dtype}" + " with its sign put off" * w.is_neg()
-    for other in (member.g, *member.states):
+    for other in (slot.g, *slot.states):
         if other.dtype != w.dtype or other.is_neg():
             return f"gradient or state is {other.dtype}" + " with its sign put off" * other.is_neg()
-    return _unaligned(member)
+    return _unaligned(slot)
 
 
-def unfit_for_lists(member: Member) -> str:
+def unfit_for_lists(slot: Slot) -> str:
     """Why a parameter cannot be stepped by operations on lists of tensors; "" if it can."""
-    if type(member.w) not in _KNOWN_TYPES or type(member.g) is not torch.Tensor:
-        return f"the parameter is a {type(member.w).__name__}, its gradient a {type(member.g).__name__}"
-    if member.w.layout != torch.strided:
-        return f"the parameter is {member.w.layout}"
+    if not {type(slot.w), type(slot.g)} <= _KNOWN_TYPES:
+        return f"the parameter is a {type(slot.w).__name__}, its gradient a {type(slot.g).__name__}"
+    if slot.w.is_neg():
+        return "the parameter has its sign put off"
+    if slot.w.layout != torch.strided:
+        return f"the parameter is {slot.w.layout}"
     return ""
 
 
 class Plain(Bucket):
-    """Steps each member by torch operations one by one."""
+    """Steps each slot by torch operations one by one."""
 
     def run(self, settings: Settings) -> tuple[float, ...]:
         after = tuple(settings.scalar_states.values())
-        for member in self.members:
-            for piece in self.pieces(member):
+        for slot in self.slots:
+            for piece in self.pieces(slot):
                 after = _step_one(self.rule, piece, settings, self.parts)
         return after
 
-    def pieces(self, member: Member) -> list[Member]:
-        return [member]
+    def pieces(self, slot: Slot) -> list[Slot]:
+        return [slot]
 
 
 class Blocks(Plain):
-    """Steps each member a block of memory at a time, so that temporaries stay in the cache."""
+    """Steps each slot a block of memory at a time, so that temporaries stay in the cache."""
 
-    def pieces(self, member: Member) -> list[Member]:
-        return list(member.pieces(BLOCK))
+    def pieces(self, slot: Slot) -> list[Slot]:
+        return list(slot.pieces(BLOCK))
 
 
-def _step_one(rule: Rule, member: Member, settings: Settings, parts: Parts | None) -> tuple[float, ...]:
+def _step_one(rule: Rule, slot: Slot, settings: Settings, parts: Parts | None) -> tuple[float, ...]:
     program = rule.program
     step = plain.step(rule) if parts is None else _split_step(rule, parts)
-    before = dict(zip(program.tensor_states, member.states, strict=True))
-    w = member.weight()
+    before = dict(zip(program.tensor_states, slot.states, strict=True))
+    w = slot.weight()
     new_w, *new = step(
-        w, member.g.to(w.dtype), **before, **settings.scalar_states,
+        w, slot.g.to(w.dtype), **before, **settings.scalar_states,
         t=settings.t, **settings.scalars, maximize=settings.maximize, decay=settings.decay,
     )  # fmt: skip
     # Everything is worked out before anything is written: a new value may be made of an old one's storage.
-    member.write(new_w)
+    slot.write(new_w)
     after = dict(zip(rule.states, new, strict=True))
     for name, state in before.items():
         state.copy_(after[name])

@@ -1,9 +1,9 @@
 """The foreach step: operations on lists of tensors, one call for a whole bucket of parameters.
 
-First the lowered program becomes a list of operations, each of which makes a new value. Scalar factors are gathered and
-taken into the sums that read them (`x + s*y/z` is one pass over memory), as a person would write it by hand; that
-rounds less than the plain step does. Then values are given storage: an operation writes in place where what it reads is
-read no more, so that next to no temporaries are needed.
+The lowered program becomes a list of operations, each of which makes a new value; `storage.py` then says where each
+value is kept. Scalar factors are gathered and taken into the sums that read them (`x + s*y/z` is one pass over memory),
+as a person would write it by hand. The numbers are the plain step's to rounding, unless a product of tensors leaves the
+range of their dtype where its factor would have kept it inside.
 
 For a compiler the fusing is left to the compiler, and scalars are tensors: a new learning rate is no new program.
 """
@@ -22,6 +22,7 @@ from thalweg.rules.operators import NEGATIVE
 from thalweg.rules.plain import compiled, torch_text
 from thalweg.rules.program import Apply, Equation, Kind, Node, Number, Read, apply, kind_of, names_read, walk
 from thalweg.rules.rule import Rule
+from thalweg.rules.storage import Operation, stored
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,6 @@ class ForeachStep:
     source: str
     needs: frozenset[tuple[int, int]]
 
-    @property
-    def temporaries(self) -> int:
-        """How many lists of the size of w it has at once, at most."""
-        return max((lists for lists, _ in self.needs), default=0)
-
 
 @lru_cache(maxsize=1024)
 def foreach_step(rule: Rule, flags: frozenset[str]) -> ForeachStep:
@@ -56,7 +52,7 @@ def printed(rule: Rule, flags: frozenset[str], *, for_compiler: bool) -> Foreach
     lowered = scalars.lowered(rule, flags)
     columns = ("w", "g", *rule.program.tensor_states)
     operations = _Selection(lowered, columns, for_compiler).operations()
-    lines, needs = _stored(operations, columns, lowered.kinds)
+    lines, needs = stored(operations, columns, lowered.kinds)
     arguments = ", ".join([*columns, "_scalars", "_across"])
     body = [*_unpacked(lowered, for_compiler), *lines] or ["pass"]
     source = "\n".join([f"def step({arguments}):", *(f"    {line}" for line in body)]) + "\n"
@@ -73,40 +69,6 @@ def _unpacked(lowered: Lowered, for_compiler: bool) -> list[str]:
     values = {equation.name: equation.value for equation in lowered.equations}
     truths = [name for name in lowered.scalars if isinstance(v := values[name], Apply) and v.operator.compares]
     return [f"({names}) = _scalars.unbind()", *(f"{name} = {name} != 0" for name in truths)]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation on lists: `result = call(*operands, more)`, in place `call_(operand, the others, more)`.
-
-    `over`: which operands it may be done in place of. `own`: the state whose next value it is a part of, and whose
-    storage it may therefore take. `each`: instead of a call, an expression for each parameter, of `_x0`, `_x1`, ...
-    `into`: the state that it writes, where that is all it does. `scratch`: how many tensors of one parameter's size it
-    makes beside its result.
-    """
-
-    result: str
-    kind: Kind
-    operands: tuple[str, ...]
-    call: str = ""
-    more: str = ""
-    each: str = ""
-    over: tuple[int, ...] = ()
-    own: str = ""
-    into: str = ""
-    scratch: int = 0
-
-    def text(self, storage: Mapping[str, str]) -> str:
-        operands = [storage[operand] for operand in self.operands]
-        if self.each:
-            names = ", ".join(["w", *(f"_x{i}" for i in range(len(operands)))])
-            return f"[{self.each} for {names} in zip({', '.join(['w', *operands])})]"
-        return f"{self.call}({', '.join(operands)}{self.more})"
-
-    def text_in_place(self, storage: Mapping[str, str], over: int) -> str:
-        operands = [storage[operand] for operand in self.operands]
-        operands.insert(0, operands.pop(over))
-        return f"{self.call}_({', '.join(operands)}{self.more})"
 
 
 class _Selection:
@@ -295,8 +257,11 @@ class _Selection:
                 return None, node
             factor, core = self.scaled(b)
             return _product(a, factor), core
-        (f, x), (h, y) = self.scaled(a), self.scaled(b) if node.operator.name == "*" else (None, b)
-        return _product(f, h), Apply(node.operator, (x, y))
+        # One factor goes through a product of tensors: two, each harmless beside its own tensor, may not be together.
+        factor, x = self.scaled(a)
+        if factor is None and node.operator.name == "*":
+            factor, b = self.scaled(b)
+        return factor, Apply(node.operator, (x, b))
 
     def kind(self, node: Node) -> Kind:
         return kind_of(node, self.kinds)
@@ -323,44 +288,3 @@ def _substituted(node: Node, inside: Mapping[str, Node]) -> Node:
     if isinstance(node, Apply):
         return Apply(node.operator, tuple(_substituted(argument, inside) for argument in node.arguments))
     return node
-
-
-def _stored(
-    operations: list[Operation], columns: tuple[str, ...], kinds: Mapping[str, Kind]
-) -> tuple[list[str], frozenset[tuple[int, int]]]:
-    """The operations as lines, with storage for every value, and what they need of temporaries (see `ForeachStep`)."""
-    last = {operand: i for i, operation in enumerate(operations) for operand in operation.operands}
-    storage = {column: column for column in columns}
-    kind_stored = {column: kinds[column] for column in columns}
-    lines: list[str] = []
-    live: set[str] = set()
-    needs: set[tuple[int, int]] = set()
-
-    def is_free(place: str, i: int) -> bool:
-        return all(last.get(value, -1) <= i for value, where in storage.items() if where == place)
-
-    for i, operation in enumerate(operations):
-        read = list(dict.fromkeys(storage[operand] for operand in operation.operands))
-        if operation.into:
-            storage[operation.result] = operation.into
-            if read != [operation.into]:
-                lines.append(f"_copy({operation.into}, {read[0]})")
-        else:
-            for over in operation.over:
-                place = storage[operation.operands[over]]
-                allowed = place not in columns or place == operation.own
-                if allowed and kind_stored[place] == operation.kind and is_free(place, i):
-                    lines.append(operation.text_in_place(storage, over))
-                    storage[operation.result] = place
-                    break
-            else:
-                lines.append(f"{operation.result} = {operation.text(storage)}")
-                storage[operation.result] = operation.result
-                kind_stored[operation.result] = operation.kind
-                live.add(operation.result)
-        needs.add((sum(kind_stored[place] == Kind.WEIGHT for place in live), operation.scratch))
-        for place in read:
-            if place in live and is_free(place, i) and storage[operation.result] != place:
-                lines.append(f"del {place}")
-                live.discard(place)
-    return lines, frozenset(needs)

@@ -12,7 +12,7 @@ import torch
 from thalweg.rules import scalars
 from thalweg.rules.lowering import Lowered
 from thalweg.rules.plain import compiled, namespace, scalar_names, torch_text
-from thalweg.rules.program import Equation, Kind
+from thalweg.rules.program import Equation, Kind, Read, kind_of
 from thalweg.rules.rule import Rule
 
 
@@ -29,8 +29,12 @@ class PureStep:
 def pure_step(rule: Rule, flags: frozenset[str]) -> PureStep:
     """The pure step of a rule under the driver's flags."""
     lowered = scalars.lowered(rule, flags)
-    # To torch a scalar is a tensor without dimensions now, as a per-tensor value is.
+    # To torch a scalar is a tensor without dimensions now, as a per-tensor value is; what follows from the numbers of
+    # the text alone is a number still.
     kinds = {name: max(kind, Kind.TENSOR) for name, kind in lowered.kinds.items()}
+    for equation in lowered.equations:
+        if lowered.kinds[equation.name] == Kind.SCALAR:
+            kinds[equation.name] = kind_of(equation.value, kinds)
     names = {**namespace(), "_lift": _lift, "_cast": _cast}
     return PureStep(
         compiled(_scalar_source(rule, lowered, kinds), "scalars", dict(names)),
@@ -39,9 +43,9 @@ def pure_step(rule: Rule, flags: frozenset[str]) -> PureStep:
 
 
 def _scalar_source(rule: Rule, lowered: Lowered, kinds: dict[str, Kind]) -> str:
-    after = [lowered.final[state] for state in rule.program.scalar_states]
+    equations, after = scalars.worked_out(rule, lowered)
     lines = [f"def scalars({', '.join(['t', *scalar_names(rule), *rule.program.scalar_states])}):", "    w = t"]
-    lines += [_line(equation, kinds) for equation in lowered.needed([*lowered.scalars, *after])]
+    lines += [_line(equation, kinds) for equation in equations]
     values, states = (f"({''.join(f'{name}, ' for name in names)})" for names in (lowered.scalars, after))
     return "\n".join([*lines, f"    return {values}, {states}"]) + "\n"
 
@@ -51,7 +55,9 @@ def _step_source(rule: Rule, lowered: Lowered, kinds: dict[str, Kind]) -> str:
     final = [lowered.final[column] for column in columns if column != "g"]
     lines = [f"def step({', '.join([*columns, *lowered.scalars])}):"]
     lines += [f"    {name} = _cast({name}, w)" for name in lowered.scalars]
-    lines += [_line(equation, kinds) for equation in lowered.of_tensors(final)]
+    for equation in lowered.of_tensors(final):
+        copied = equation.name in final and isinstance(equation.value, Read)  # a new state is no one's old tensor
+        lines.append(_line(equation, kinds) + ".clone()" * copied)
     return "\n".join([*lines, f"    return {', '.join(final)},"]) + "\n"
 
 

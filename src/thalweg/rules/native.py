@@ -137,10 +137,9 @@ def member_scalars(rule: Rule, flags: frozenset[str]) -> Callable[..., None]:
     filled. Members that are not active are passed over.
     """
     lowered = scalars.lowered(rule, flags)
-    after = [lowered.final[state] for state in rule.program.scalar_states]
+    equations, after = scalars.worked_out(rule, lowered)
     reads = [f"{name} = _settings[_m, {i}]" for i, name in enumerate(scalar_names(rule))]
     reads += [f"{name} = _states[_m, {i}]" for i, name in enumerate(rule.program.scalar_states)]
-    equations = lowered.needed([*lowered.scalars, *after])
     lines = [
         "def scalars(_settings, _clocks, _states, _active, _values):",
         "    for _m in range(len(_clocks)):",

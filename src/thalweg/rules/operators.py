@@ -3,7 +3,7 @@
 A column says how the operator is printed for one reader: torch (the plain step), Python floats (scalars), numba (the
 native step), lists of tensors (the foreach step), LaTeX. A new backend is a new column and a loop header; nothing about
 an operator stands anywhere else.
-A name with an underscore is a function of `arithmetic.py` (torch and float) or of `native.py` (numba).
+A name with an underscore is a function of `arithmetic.py` (torch and float) or of `native_runtime.py` (numba).
 """
 
 from __future__ import annotations

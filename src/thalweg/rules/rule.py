@@ -201,12 +201,13 @@ class Rule:
 
     def scalars(self, values: Mapping[str, Any]) -> dict[str, float]:
         """The hyperparameters by the names that the text reads: `betas` becomes `beta1` and `beta2`, all floats."""
-        named: dict[str, float] = {}
+        return {name: float(value) for name, value in self.named(values).items()}
+
+    def named(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The same, of values of any kind."""
+        named: dict[str, Any] = {}
         for key, names in self.read_as.items():
-            if names == (key,):
-                named[key] = float(values[key])
-            else:
-                named.update(zip(names, map(float, values[key]), strict=True))
+            named.update(zip(names, (values[key],) if names == (key,) else values[key], strict=True))
         return named
 
     def source(self) -> str:
