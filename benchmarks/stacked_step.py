@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import argparse
 import platform
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
-from timing import Bar, processor, verdict
+from timing import Bar, processor, times_in_turns, verdict
 
 from thalweg.optim import StackedOptimizer
 from thalweg.rules.gallery import GALLERY
@@ -104,28 +102,8 @@ BARS = (
 )
 
 
-def step_times(rounds: int) -> dict[str, float]:
-    """Median microseconds of a step of each contender."""
-    steps, turns = contenders(), {}
-    for name, step in steps.items():
-        _microseconds(step, 2)  # the first steps compile and fill caches
-        turns[name] = max(1, round(20e3 / _microseconds(step, 1)))
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(_microseconds(step, turns[name]))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def _microseconds(step: Callable[[], None], turns: int) -> float:
-    start = time.perf_counter()
-    for _ in range(turns):
-        step()
-    return 1e6 * (time.perf_counter() - start) / turns
-
-
 def report(rounds: int) -> list[str]:
-    times = step_times(rounds)
+    times = {name: 1e3 * each.step for name, each in times_in_turns(contenders(), rounds).items()}
     lines = [
         f"One AdamW step of {MEMBERS} networks of 83 weights, one thread, median of {rounds} rounds, microseconds.",
         f"{platform.machine()}, {processor()}; torch {torch.__version__}, Python {platform.python_version()}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import statistics
 import time
@@ -30,13 +31,14 @@ class Times:
 def times_in_turns(steps: Mapping[str, Step], rounds: int, wait: Callable[[], object] = nothing) -> dict[str, Times]:
     """All contenders take their turns round by round, so that a machine that slows down slows all of them.
 
-    A turn is as many steps as fill 20 ms, at least one.
+    A turn is as many steps as fill 20 ms, at least one, without collecting garbage: what one contender keeps alive
+    would be looked through in another's turn.
     """
     first, lengths = {}, {}
     for name, step in steps.items():
         # The first steps compile and fill caches; torch's compiled optimizers compile again at their second.
         first[name] = 3 * _turn(step, 3, wait)[0]
-        lengths[name] = max(1, round(TURN / _turn(step, 1, wait)[0]))
+        lengths[name] = _length(step, wait)
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
@@ -44,14 +46,26 @@ def times_in_turns(steps: Mapping[str, Step], rounds: int, wait: Callable[[], ob
     return {name: Times(first[name] / 1e3, *map(statistics.median, zip(*turns[name], strict=True))) for name in steps}
 
 
+def _length(step: Step, wait: Callable[[], object]) -> int:
+    """How many steps fill a turn, found by doubling: a single step is slower than one of many."""
+    steps = 1
+    while (milliseconds := _turn(step, steps, wait)[0]) * steps < TURN / 2:
+        steps *= 2
+    return max(1, round(TURN / milliseconds))
+
+
 def _turn(step: Step, steps: int, wait: Callable[[], object]) -> tuple[float, float]:
     """Milliseconds of each of so many steps, and of the host's part in it."""
+    collects = gc.isenabled()
+    gc.disable()
     wait()
     start = time.perf_counter()
     for _ in range(steps):
         step()
     returned = time.perf_counter()
     wait()
+    if collects:
+        gc.enable()
     return 1e3 * (time.perf_counter() - start) / steps, 1e3 * (returned - start) / steps
 
 

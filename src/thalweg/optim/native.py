@@ -5,6 +5,7 @@ The addresses are only as good as the checks made before: `steps.unfit_for_nativ
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import warnings
@@ -40,20 +41,20 @@ def unavailable() -> str:
 class Memory:
     """Where the weights, gradients and states of parameters are, for a kernel to step.
 
-    `rows`: for each parameter its tensors in the order of the kernel's columns. With `members`, each has so many
-    networks' one behind another, of `sizes` elements each. `whole`: the sizes of the parameters with all their parts.
+    `columns`: for each of the kernel's columns (weights, gradients, states) the tensors of all parameters. With
+    `members`, each has so many networks' one behind another, of `sizes` elements each. `whole`: the sizes of the
+    parameters with all their parts.
     """
 
     def __init__(
-        self, rows: Sequence[Sequence[torch.Tensor]], sizes: Sequence[int], whole: Sequence[int], members: int = 1
+        self, columns: Sequence[list[torch.Tensor]], sizes: Sequence[int], whole: Sequence[int], members: int = 1
     ) -> None:
         from thalweg.rules.native import Work
 
-        self._written: list[torch.Tensor] = []
-        itemsize = rows[0][0].element_size()
+        itemsize = columns[0][0].element_size()
         slices, total = _slices(tuple(sizes), itemsize)
         self.work = Work(
-            addresses=np.empty((len(rows), len(rows[0])), dtype=np.int64),
+            addresses=np.array([list(map(torch.Tensor.data_ptr, column)) for column in columns]).T.copy(),
             strides=np.array(sizes, dtype=np.int64) * itemsize,
             slices=slices,
             sizes=np.array(whole),
@@ -61,12 +62,7 @@ class Memory:
             active=np.ones(members, dtype=np.bool_),
         )
         self._run = partial(_run, slices, total, members)
-        self.point_at(rows)
-
-    def point_at(self, rows: Sequence[Sequence[torch.Tensor]]) -> None:
-        """Takes these tensors for those that were, of the same shapes and strides."""
-        self.work.addresses[:] = [[t.data_ptr() for t in row] for row in rows]
-        self._written = [t for row in rows for t in (row[0], *row[2:])]
+        self._written = [*columns[0], *itertools.chain(*columns[2:])]
 
     def step(self, kernel: Kernel, scalars: np.ndarray, across: Callable[..., None] | None = None) -> None:
         """Steps all parameters of all active members in one pass. `scalars`: float64 (members, scalars)."""
@@ -82,7 +78,8 @@ class Native(Bucket):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         rows = [(slot.w, slot.g, *slot.states) for slot in self.slots]
-        self._memory = Memory(rows, [slot.w.numel() for slot in self.slots], [slot.size for slot in self.slots])
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        self._memory = Memory(columns, [slot.w.numel() for slot in self.slots], [slot.size for slot in self.slots])
         self._dtype = str(self.slots[0].w.dtype).removeprefix("torch.")
 
     def run(self, settings: Settings) -> tuple[float, ...]:

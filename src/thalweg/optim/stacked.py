@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from thalweg.rules.native import Kernel
 
 Tensors = Mapping[str, torch.Tensor]
+_SHAPE, _DTYPE, _DEVICE, _LAYOUT = map(operator.attrgetter, ("shape", "dtype", "device", "layout"))
+# What says, quickly, that a tensor is still the same stretch of memory.
+_LOOKS = (torch.Tensor.data_ptr, torch.Tensor.numel, torch.Tensor.is_contiguous, _DTYPE)
 BACKENDS = ("native", "torch")
 
 
@@ -82,6 +86,8 @@ class StackedOptimizer:
         seeds = range(self.members) if generators is None else [_draw_seed(generator) for generator in generators]
         self._clocks = np.zeros(self.members, dtype=np.int64)
         self._all = np.ones(self.members, dtype=np.bool_)
+        self._seen: list[Any] = []  # what weights and states were when last looked at
+        self._kept: list[torch.Tensor] = []
         self.state = self._first_state(seeds)
         unfit = self._unfit_for_native()
         if backend == "native" and unfit:
@@ -112,11 +118,11 @@ class StackedOptimizer:
         `grads`: the gradients by the parameters' names, in their shapes. Raises ValueError where one is missing or of
         another shape.
         """
-        ordered = [self._gradient(grads, name, w) for name, w in self.params.items()]
+        ordered = self._gradients(grads)
         running = self._all if active is None else self._running(active)
-        rows = self._rows(ordered)
+        self._look()
         if self.backend == "native":
-            self._native_step(rows, running)
+            self._native_step(ordered, running)
         else:
             self._torch_step(dict(zip(self.params, ordered, strict=True)), running)
         self._clocks += running
@@ -151,17 +157,18 @@ class StackedOptimizer:
 
     # The step on a CPU
 
-    def _native_step(self, rows: list[tuple[torch.Tensor, ...]], running: np.ndarray) -> None:
+    def _native_step(self, grads: list[torch.Tensor], running: np.ndarray) -> None:
         kernel, scalars_of_members = self._kernels
         names = self.rule.program.scalar_states
         states = np.empty((self.members, len(names)))
         for i, name in enumerate(names):
             states[:, i] = self.state[name].numpy()
         values = np.zeros((self.members, kernel.scalars))
-        clocks = (self._clocks + self.rule.first_step).astype(np.float64)
+        clocks = np.add(self._clocks, self.rule.first_step, dtype=np.float64)
         scalars_of_members(self._settings, clocks, states, running, values)
-        self._memory.point_at(rows)
-        self._memory.work.active = running
+        work = self._memory.work
+        work.addresses[:, 1] = list(map(torch.Tensor.data_ptr, grads))
+        work.active = running
         self._memory.step(kernel, values)
         for i, name in enumerate(names):
             self.state[name].copy_(torch.from_numpy(states[:, i]))
@@ -171,39 +178,56 @@ class StackedOptimizer:
         from thalweg.rules import native as kernels
 
         flags = flags_of(self._pure.maximize, self._pure.decay, self._decays)
-        return kernels.kernel(self.rule, flags, str(self._dtype).removeprefix("torch.")), kernels.member_scalars(
-            self.rule, flags
-        )
+        dtype = str(self._dtype).removeprefix("torch.")
+        return kernels.kernel(self.rule, flags, dtype), kernels.member_scalars(self.rule, flags)
 
     @cached_property
     def _memory(self) -> Memory:
+        """Of the tensors last looked at; their own stand for the gradients until there are some."""
+        width = len(self.params)
+        columns = [self._kept[i : i + width] for i in range(0, len(self._kept), width)]
         sizes = [shape[1:].numel() for shape in self._shapes.values()]
-        return Memory(self._rows(list(self.params.values())), sizes, sizes, self.members)
+        return Memory([columns[0], columns[0], *columns[1:]], sizes, sizes, self.members)
 
-    def _rows(self, grads: list[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
-        """For each parameter its weights, gradients and states, looked at anew: all but a gradient may have moved.
+    def _look(self) -> None:
+        """Looks at weights and states anew: any may be another tensor now, or have moved.
 
         Raises RuntimeError where one has not the layout any more that it was made with.
         """
-        program, rows = self.rule.program, []
-        per_tensor = torch.Size([self.members])
-        for (key, w), g in zip(self.params.items(), grads, strict=True):
-            states = {name: self.state[name][key] for name in program.tensor_states}
-            for what, tensor in {"weights": w, **states}.items():
-                shape = per_tensor if program.kinds.get(what) == Kind.TENSOR else self._shapes[key]
-                dtype = self._dtype if what == "weights" else compute_dtype(self._dtype)
-                fits = tensor.shape == shape and tensor.dtype == dtype and tensor.device == self._device
-                if not fits or not tensor.is_contiguous():
-                    raise RuntimeError(
-                        f"the {what} of {key!r} are {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}, strides "
-                        f"{tensor.stride()}, and were {tuple(shape)}, {dtype} on {self._device}, contiguous; make the "
-                        "optimizer anew when a parameter changes"
-                    )
-            rows.append((w, g, *states.values()))
-        return rows
+        kept = list(self.params.values())
+        for name in self.rule.program.tensor_states:
+            kept += [self.state[name][key] for key in self.params]
+        seen = [list(map(look, kept)) for look in _LOOKS]
+        if seen == self._seen and all(map(operator.is_, kept, self._kept)):
+            return
+        self._check_layout(kept)
+        self._seen, self._kept = seen, kept
+        self.__dict__.pop("_memory", None)
+
+    def _check_layout(self, kept: list[torch.Tensor]) -> None:
+        names = [f"{name} of {key!r}" for name in ("weights", *self.rule.program.tensor_states) for key in self.params]
+        for name, tensor, shape, dtype in zip(names, kept, *self._layout, strict=True):
+            if not _laid_out([tensor], [shape], [dtype], self._device):
+                raise RuntimeError(
+                    f"the {name} are {tuple(tensor.shape)}, {tensor.dtype} on {tensor.device}, strides "
+                    f"{tensor.stride()}, and were {tuple(shape)}, {dtype} on {self._device}, contiguous; make the "
+                    "optimizer anew when a parameter changes"
+                )
+
+    @cached_property
+    def _layout(self) -> tuple[list[torch.Size], list[torch.dtype]]:
+        """The shapes and dtypes of all weights, then of all states."""
+        shapes, dtypes = list(self._shapes.values()), [self._dtype] * len(self._shapes)
+        for name in self.rule.program.tensor_states:
+            per_tensor = self.rule.program.kinds[name] == Kind.TENSOR
+            shapes += [torch.Size([self.members]) if per_tensor else shape for shape in self._shapes.values()]
+            dtypes += [compute_dtype(self._dtype)] * len(self._shapes)
+        return shapes, dtypes
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_memory", "_kernels")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_memory", "_kernels")} | {
+            "_seen": []
+        }
 
     # The step elsewhere
 
@@ -252,19 +276,29 @@ class StackedOptimizer:
             return f"the parameters are {self._dtype}"
         return native.unavailable()
 
-    def _gradient(self, grads: Tensors, name: str, w: torch.Tensor) -> torch.Tensor:
-        g = grads.get(name) if isinstance(grads, Mapping) else None
-        if not isinstance(g, torch.Tensor):
-            held = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else repr(grads)
-            raise ValueError(f"grads must have a tensor for {name!r}, got {held or 'nothing'}")
+    def _gradients(self, grads: Tensors) -> list[torch.Tensor]:
+        """The gradients in the order of the parameters, contiguous."""
+        held = grads if isinstance(grads, Mapping) else {}
+        ordered: list[Any] = [held.get(name) for name in self.params]
+        missing = [name for name, g in zip(self.params, ordered, strict=True) if not isinstance(g, torch.Tensor)]
+        if missing:
+            found = ", ".join(map(str, grads)) if isinstance(grads, Mapping) else repr(grads)
+            raise ValueError(f"grads must have a tensor for {missing[0]!r}, got {found or 'nothing'}")
+        shapes, dtypes = self._layout
+        own = slice(len(ordered))  # theirs are the weights'
+        if _laid_out(ordered, shapes[own], dtypes[own], self._device) and not any(map(torch.Tensor.is_neg, ordered)):
+            return ordered
+        return [self._contiguous(name, g) for name, g in zip(self.params, ordered, strict=True)]
+
+    def _contiguous(self, name: str, g: torch.Tensor) -> torch.Tensor:
         if g.layout != torch.strided:
             raise ValueError(f"the gradient of {name!r} is {g.layout}; make it dense first")
-        if g.shape != w.shape or g.dtype != w.dtype or g.device != w.device:
+        if g.shape != self._shapes[name] or g.dtype != self._dtype or g.device != self._device:
             raise ValueError(
                 f"the gradient of {name!r} is {tuple(g.shape)}, {g.dtype} on {g.device}, and the parameter is "
-                f"{tuple(w.shape)}, {w.dtype} on {w.device}"
+                f"{tuple(self._shapes[name])}, {self._dtype} on {self._device}"
             )
-        return g if g.is_contiguous() and not g.is_neg() else g.resolve_neg().contiguous()
+        return g.resolve_neg().contiguous()
 
     def _running(self, active: Any) -> np.ndarray:
         running = np.asarray(active.cpu() if isinstance(active, torch.Tensor) else active)
@@ -296,6 +330,19 @@ def _members(params: dict[str, torch.Tensor]) -> int:
         if not w.is_contiguous():
             raise ValueError(f"params must be contiguous, got {name!r} with strides {w.stride()}")
     return first.shape[0]
+
+
+def _laid_out(
+    tensors: list[torch.Tensor], shapes: list[torch.Size], dtypes: list[torch.dtype], device: torch.device
+) -> bool:
+    """Whether all are contiguous, of these shapes and dtypes on this device."""
+    return (
+        list(map(_SHAPE, tensors)) == shapes
+        and list(map(_DTYPE, tensors)) == dtypes
+        and set(map(_DEVICE, tensors)) == {device}
+        and set(map(_LAYOUT, tensors)) == {torch.strided}
+        and all(map(torch.Tensor.is_contiguous, tensors))
+    )
 
 
 def _flat(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -274,11 +274,14 @@ def _function(name: str, index: str, table: str, body: list[str]) -> str:
     """A function over the rows of a table, those of the first member, then those of the second, ..."""
     lines = [
         f"def {name}({_ARGUMENTS}):",
+        f"    _m = _first//max(len({table}), 1)",
+        f"    {index} = _first - _m*len({table})",
         "    for _u in range(_first, _last):",
-        f"        _m = _u//len({table})",
-        f"        {index} = _u - _m*len({table})",
+        f"        if {index} == len({table}):",
+        f"            _m, {index} = _m + 1, 0",
         "        if _active[_m]:",
         *(f"            {line}" for line in body),
+        f"        {index} += 1",
     ]
     return "\n".join(lines) + "\n"
 
