@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,19 +14,19 @@ from torch import distributed
 SIZE = 2
 
 
-def _process(rank: int, port: int, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE=str(SIZE))
+def _process(rank: int, meeting: str, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", rank=rank, world_size=SIZE)
-    try:
-        function(*arguments)
-    finally:
-        distributed.destroy_process_group()
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=SIZE)
+    function(*arguments)
+    # Both leave together, and at once: a process that takes its group down while the other still talks, or while the
+    # interpreter goes, aborts now and then, after all has been shown.
+    distributed.barrier()
+    distributed.destroy_process_group()
+    os._exit(0)
 
 
 def run(function: Callable[..., None], *arguments: Any) -> None:
     """Calls a function of a module in each process; an assertion that fails in one fails here."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_process, (port, function, arguments), nprocs=SIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = str(Path(folder) / "meeting")
+        torch.multiprocessing.spawn(_process, (meeting, function, arguments), nprocs=SIZE)
