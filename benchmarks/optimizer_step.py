@@ -11,7 +11,6 @@ too. `--compiled` adds the steps that torch.compile makes for a CPU, and the sec
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import statistics
@@ -23,7 +22,7 @@ import torch
 from fresh_process import in_fresh_process
 from lists import GPU_LISTS, LISTS, SHORT, Parameters, Shapes, parameters, weights
 from memory_passes import Passes, passes
-from timing import Bar, Step, Times, processor, times_in_turns, verdict
+from timing import Bar, Step, Times, arguments_of, processor, publish, times_in_turns, verdict
 
 from thalweg.optim import ADES, SGD, AdamW, Gravity
 
@@ -308,9 +307,7 @@ def versions() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each contender that are counted")
-    parser.add_argument("--out", help="also write what is printed to this file")
+    parser = arguments_of(__doc__, ROUNDS)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the parameters on a GPU")
     parser.add_argument("--compiled", action="store_true", help="compiled steps on a CPU too")
@@ -321,11 +318,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as empty:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty  # what an earlier run compiled would hide what compiling takes
         lines = report(arguments.rounds, arguments.device, DTYPES[arguments.dtype], arguments.compiled)
-    text = "\n".join(lines) + "\n"
-    print(text, end="")
-    if arguments.out:
-        with open(arguments.out, "w") as file:
-            file.write(text)
+    publish(lines, arguments.out)
 
 
 if __name__ == "__main__":

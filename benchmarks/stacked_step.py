@@ -11,12 +11,11 @@ round by round, a turn is as many steps as fill 20 ms, at least one; printed are
 
 from __future__ import annotations
 
-import argparse
 import platform
 from collections.abc import Callable
 
 import torch
-from timing import Bar, processor, times_in_turns, verdict
+from timing import Bar, arguments_of, processor, publish, times_in_turns, verdict
 
 from thalweg.optim import StackedOptimizer
 from thalweg.rules.gallery import GALLERY
@@ -116,16 +115,9 @@ def report(rounds: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each contender that are counted")
-    parser.add_argument("--out", help="also write what is printed to this file")
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__, ROUNDS).parse_args()
     torch.set_num_threads(1)
-    text = "\n".join(report(arguments.rounds)) + "\n"
-    print(text, end="")
-    if arguments.out:
-        with open(arguments.out, "w") as file:
-            file.write(text)
+    publish(report(arguments.rounds), arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Timing contenders against one another in turns, and the bars that their ratios are held to."""
+"""Timing contenders against one another in turns, the bars that their ratios are held to, and the output."""
 
 from __future__ import annotations
 
+import argparse
 import gc
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 TURN = 20.0  # milliseconds: far above what reading the clock takes, and what waiting for a GPU does
 
@@ -84,6 +86,21 @@ class Bar:
 
 def verdict(what: object, value: float, most: float) -> str:
     return f"  {what!s:66} {value:7.3f}  (at most {most:.3f}: {'holds' if value <= most else 'MISSED'})"
+
+
+def arguments_of(about: str | None, rounds: int) -> argparse.ArgumentParser:
+    """A parser of what every benchmark takes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds, help="turns of each contender that are counted")
+    parser.add_argument("--out", help="also write what is printed to this file")
+    return parser
+
+
+def publish(lines: list[str], out: str | None) -> None:
+    text = "\n".join(lines) + "\n"
+    print(text, end="")
+    if out:
+        Path(out).write_text(text)
 
 
 def processor() -> str:
