@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from thalweg.rules.native import Kernel
 
 Tensors = Mapping[str, torch.Tensor]
-_SHAPE, _DTYPE, _DEVICE, _LAYOUT = map(operator.attrgetter, ("shape", "dtype", "device", "layout"))
 # What says, quickly, that a tensor is still the same stretch of memory.
-_LOOKS = (torch.Tensor.data_ptr, torch.Tensor.numel, torch.Tensor.is_contiguous, _DTYPE)
+_LOOKS = (torch.Tensor.data_ptr, torch.Tensor.numel, torch.Tensor.is_contiguous, operator.attrgetter("dtype"))
 BACKENDS = ("native", "torch")
 
 
@@ -163,7 +162,7 @@ class StackedOptimizer:
         states = np.empty((self.members, len(names)))
         for i, name in enumerate(names):
             states[:, i] = self.state[name].numpy()
-        values = np.zeros((self.members, kernel.scalars))
+        values = np.empty((self.members, kernel.scalars))
         clocks = np.add(self._clocks, self.rule.first_step, dtype=np.float64)
         scalars_of_members(self._settings, clocks, states, running, values)
         work = self._memory.work
@@ -286,7 +285,7 @@ class StackedOptimizer:
             raise ValueError(f"grads must have a tensor for {missing[0]!r}, got {found or 'nothing'}")
         shapes, dtypes = self._layout
         own = slice(len(ordered))  # theirs are the weights'
-        if _laid_out(ordered, shapes[own], dtypes[own], self._device) and not any(map(torch.Tensor.is_neg, ordered)):
+        if _laid_out(ordered, shapes[own], dtypes[own], self._device):
             return ordered
         return [self._contiguous(name, g) for name, g in zip(self.params, ordered, strict=True)]
 
@@ -335,14 +334,13 @@ def _members(params: dict[str, torch.Tensor]) -> int:
 def _laid_out(
     tensors: list[torch.Tensor], shapes: list[torch.Size], dtypes: list[torch.dtype], device: torch.device
 ) -> bool:
-    """Whether all are contiguous, of these shapes and dtypes on this device."""
-    return (
-        list(map(_SHAPE, tensors)) == shapes
-        and list(map(_DTYPE, tensors)) == dtypes
-        and set(map(_DEVICE, tensors)) == {device}
-        and set(map(_LAYOUT, tensors)) == {torch.strided}
-        and all(map(torch.Tensor.is_contiguous, tensors))
-    )
+    """Whether all are dense and contiguous, of these shapes and dtypes on this device, with no sign put off."""
+    for x, shape, dtype in zip(tensors, shapes, dtypes, strict=True):
+        if x.shape != shape or x.dtype != dtype or x.device != device or x.layout != torch.strided:
+            return False
+        if not x.is_contiguous() or x.is_neg():
+            return False
+    return True
 
 
 def _flat(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
