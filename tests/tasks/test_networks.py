@@ -1,35 +1,54 @@
-"""Networks drawn from a generator of their own."""
+"""Networks made from a generator, whatever the model takes."""
 
-import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from thalweg.tasks import mlp
+from thalweg.tasks.networks import network_from
 
 
-def test_weights_are_he_uniform_and_biases_zero():
-    first, _, second = mlp((200, 300, 3), torch.Generator().manual_seed(0))
-    bound = math.sqrt(6 / 200)
-    assert first.weight.abs().max() <= bound
-    assert first.weight.var().item() == pytest.approx(bound**2 / 3, rel=0.02)
-    assert not first.bias.any()
-    assert not second.bias.any()
+class OfHidden(nn.Module):
+    """Has arguments, none of which must be given."""
+
+    def __init__(self, hidden=3):
+        super().__init__()
+        self.layer = nn.Linear(hidden, 2)
 
 
-def test_the_last_layer_has_no_activation():
-    layers = mlp((4, 8, 8, 3), torch.Generator())
-    assert [isinstance(layer, nn.Linear) for layer in layers] == [True, False, True, False, True]
+def own(generator=None, hidden=3):
+    return mlp((hidden, 2), generator)
 
 
-def test_the_generator_decides_and_the_global_one_is_not_touched():
+MODELS = [
+    lambda: nn.Linear(4, 2),
+    lambda seeded: mlp((4, 2), seeded),
+    partial(mlp, (4, 2)),
+    own,
+    OfHidden,
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["nothing", "one argument", "partial", "named", "class"])
+def test_the_generator_decides_and_the_global_one_is_not_touched(model, generator):
+    network = network_from(model)
     before = torch.get_rng_state()
-    a, b = (mlp((4, 8, 3), torch.Generator().manual_seed(5)) for _ in range(2))
-    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    first, again, other = (next(network(generator(seed)).parameters()) for seed in (5, 5, 6))
     assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
-def test_one_size_is_no_network():
-    with pytest.raises(ValueError, match=r"sizes must name at least .* got \(4,\)"):
-        mlp((4,), torch.Generator())
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Linear(4, 2), r"is a network already, .* model=lambda: Linear"),
+        (lambda a, b: None, "takes? a torch.Generator or nothing, but it needs a, b"),
+        ("mlp", "must be a function that returns a network, got 'mlp'"),
+    ],
+)
+def test_what_is_no_model_is_refused(model, message):
+    with pytest.raises(ValueError, match=message):
+        network_from(model)

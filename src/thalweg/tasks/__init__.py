@@ -1,7 +1,29 @@
 """Data sets, their splits, and the networks trained on them."""
 
-from thalweg.tasks.bundled import TASKS
-from thalweg.tasks.networks import mlp
-from thalweg.tasks.task import Examples, Task, Workload, accuracy, stratified_split
+from thalweg.tasks.catalogue import DATA_TASKS, PRESETS, TASKS, find
+from thalweg.tasks.examples import Examples
+from thalweg.tasks.folder import DataMissing
+from thalweg.tasks.metrics import ACCURACY, R2, Metric, accuracy
+from thalweg.tasks.models import mlp
+from thalweg.tasks.splits import stratified_split
+from thalweg.tasks.task import Loss, Task, Workload
+from thalweg.tasks.uci import UCI
 
-__all__ = ["TASKS", "Examples", "Task", "Workload", "accuracy", "mlp", "stratified_split"]
+__all__ = [
+    "ACCURACY",
+    "DATA_TASKS",
+    "PRESETS",
+    "R2",
+    "TASKS",
+    "UCI",
+    "DataMissing",
+    "Examples",
+    "Loss",
+    "Metric",
+    "Task",
+    "Workload",
+    "accuracy",
+    "find",
+    "mlp",
+    "stratified_split",
+]

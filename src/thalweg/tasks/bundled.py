@@ -1,14 +1,15 @@
-"""The four tasks whose data come with scikit-learn: real data, no download. A new task is one function here."""
+"""The tasks whose data come with scikit-learn: real data, no download. A new task is one function here."""
 
-from collections.abc import Callable
 from functools import cache, partial
 
 import torch
 from sklearn import datasets
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 
-from thalweg.tasks.networks import mlp
-from thalweg.tasks.task import Examples, Task, accuracy
+from thalweg.tasks.examples import Examples
+from thalweg.tasks.metrics import ACCURACY, R2
+from thalweg.tasks.models import mlp
+from thalweg.tasks.task import Task
 
 
 def iris() -> Task:
@@ -31,23 +32,45 @@ def digits() -> Task:
     return _classification("digits", "Digits", sizes=(64, 64, 10), batch_size=128, epochs=16)
 
 
-TASKS: dict[str, Callable[[], Task]] = {task.__name__: task for task in (iris, wine, breast_cancer, digits)}
+def diabetes() -> Task:
+    """How far diabetes went in a year, a number, from ten measurements: 442 examples (Efron et al. 2004)."""
+    return Task(
+        partial(mlp, (10, 32, 1)),
+        mse_loss,
+        partial(_regression, "diabetes"),
+        metric=R2,
+        name="diabetes",
+        title="Diabetes",
+        batch_size=32,
+        epochs=20,
+        standardise_targets=True,
+        source="scikit-learn",
+    )
 
 
 def _classification(name: str, title: str, *, sizes: tuple[int, ...], batch_size: int, epochs: int) -> Task:
     return Task(
+        partial(mlp, sizes),
+        cross_entropy,
+        partial(_classes, name),
+        metric=ACCURACY,
         name=name,
         title=title,
-        load=partial(_load, name),
-        network=partial(mlp, sizes),
-        loss=cross_entropy,
-        metric=accuracy,
         batch_size=batch_size,
         epochs=epochs,
+        source="scikit-learn",
     )
 
 
 @cache
-def _load(name: str) -> Examples:
+def _classes(name: str) -> Examples:
     inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
     return Examples(torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(targets, dtype=torch.int64))
+
+
+@cache
+def _regression(name: str) -> Examples:
+    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return Examples(
+        torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(targets, dtype=torch.float32).reshape(-1, 1)
+    )
