@@ -78,8 +78,8 @@ class StackedOptimizer:
         first = next(iter(self.params.values()))
         self._dtype, self._device = first.dtype, first.device
         self._pure: Functional = functional(rule, maximize=maximize, decay=decay)
-        self._hyper: dict[str, Any] = {}
-        self.set(**hyperparameters)
+        self._settings = member_settings(rule, hyperparameters, self.members)
+        self._decays = bool(self.hyper["weight_decay"].any())
         if generators is not None and len(generators) != self.members:
             raise ValueError(f"generators must be one for each of {self.members} members, got {len(generators)}")
         seeds = range(self.members) if generators is None else [_draw_seed(generator) for generator in generators]
@@ -95,10 +95,23 @@ class StackedOptimizer:
 
     def set(self, **hyperparameters: Any) -> None:
         """Gives some hyperparameters other values from the next step on, for all members or one for each."""
-        hyper = {**self._hyper, **hyperparameters}
-        self._settings, self._hyper = member_settings(self.rule, hyper, self.members), hyper
+        if hyperparameters.keys() == {"lr"} and self._set_lr(hyperparameters["lr"]):
+            return
+        now = joined(self.rule, self.hyper)
+        self._settings = member_settings(self.rule, {**now, **hyperparameters}, self.members)
         self._decays = bool(self.hyper["weight_decay"].any())
         self.__dict__.pop("_kernels", None)  # those of other equations, perhaps
+
+    def _set_lr(self, lr: Any) -> bool:
+        """Takes on learning rates that are surely allowed, without a look at everything else: schedules move them at
+        every step. Says whether it did."""
+        fit = isinstance(lr, np.ndarray) and lr.shape == (self.members,) and lr.dtype == np.float64
+        if not fit or not self.rule.reads_lr or not (np.isfinite(lr) & (lr >= 0)).all():
+            return False
+        self._settings = self._settings.copy()
+        names = [name for names in self.rule.read_as.values() for name in names]
+        self._settings[:, names.index("lr")] = lr
+        return True
 
     @property
     def hyper(self) -> dict[str, torch.Tensor]:
