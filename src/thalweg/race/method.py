@@ -1,71 +1,190 @@
-"""A method: all that decides how a task is trained, and the one shape in which everything trains."""
+"""A method: all that decides how a task is trained, and the names under which methods are known."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from thalweg.optim import RuleOptimizer
+from thalweg import optim
+from thalweg.names import shown
+from thalweg.race import recipe
+from thalweg.race.foreign import Foreign, lbfgs, loaded, muon
 from thalweg.race.record import Value
-from thalweg.race.spaces import Space
+from thalweg.race.result import MethodInfo
+from thalweg.race.spaces import Space, check_space, space_of, with_common
 from thalweg.rules import Rule
-from thalweg.tasks import Examples
-from thalweg.tasks.task import Loss
+from thalweg.rules.gallery import GALLERY, Entry
 
 
 @dataclass(frozen=True)
 class Method:
-    """A rule with hyperparameters, and the space in which they are tuned.
+    """An optimizer with its hyperparameters and the space in which they are tuned.
 
-    `hyperparameters` are those of draw 0, the published defaults. `ablations` names the plain methods that this one
-    reduces to; a race compares it with those that run beside it.
+    `optimizer` is a rule, or a `Foreign` that makes any `torch.optim.Optimizer`. `hyperparameters` are those of draw 0,
+    the published defaults; among them may be those of `thalweg.race.Recipe`: schedule, regularisation, batch size.
+    `ablations` names the plain methods that this one reduces to; a race compares it with those that run beside it.
+
+    Raises ValueError, naming the argument, where a value of the recipe is out of its range, or only for rules.
     """
 
     name: str
-    rule: Rule
-    hyperparameters: Mapping[str, Value]
-    space: Space
+    optimizer: Rule | Foreign
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    space: Space = ()
     ablations: tuple[str, ...] = ()
+    title: str = ""
+    source: str = ""
 
-    def at(self, hyperparameters: Mapping[str, Value]) -> "Method":
+    def __post_init__(self) -> None:
+        own_recipe, _ = recipe.split(self.hyperparameters)
+        if own_recipe.decay is not None and isinstance(self.optimizer, Foreign):
+            raise ValueError(f"decay is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
+
+    @property
+    def stackable(self) -> bool:
+        """Whether many networks can be stepped at once: only a rule says how."""
+        return isinstance(self.optimizer, Rule)
+
+    def at(self, hyperparameters: Mapping[str, Value]) -> Method:
         """The same method with other hyperparameters."""
         return replace(self, hyperparameters=hyperparameters)
 
-    def start(self, network: nn.Module, loss: Loss, generator: torch.Generator) -> "Training":
-        """Begins to train the network in place; what the rule draws comes from the generator."""
-        hyperparameters: dict[str, Any] = dict(self.hyperparameters)
-        optimizer = RuleOptimizer(network.parameters(), self.rule, generator=generator, **hyperparameters)
-        return Training(network, loss, optimizer)
+    def make(self, params: Iterable[torch.nn.Parameter], generator: torch.Generator) -> torch.optim.Optimizer:
+        """The optimizer over the parameters of one network; what a rule draws comes from the generator."""
+        own_recipe, own = recipe.split(self.hyperparameters)
+        if isinstance(self.optimizer, Rule):
+            return optim.RuleOptimizer(params, self.optimizer, generator=generator, decay=own_recipe.decay, **own)
+        return self.optimizer(params, **own)
+
+    def definition(self) -> Any:
+        """What, beside name and hyperparameters, decides how the method trains."""
+        return self.optimizer.definition()
+
+    def info(self) -> MethodInfo:
+        """The method as the store and the report show it."""
+        text = self.optimizer.text if isinstance(self.optimizer, Rule) else self.optimizer.path
+        return MethodInfo(self.name, self.title, text, self._code(), self.source, self.space, self.ablations)
+
+    def _code(self) -> str:
+        if isinstance(self.optimizer, Foreign):
+            place, _, name = self.optimizer.path.rpartition(":")
+            called = name if place.endswith(".py") else f"{place}.{name}"
+            return f"{called}(model.parameters(), {{}})"
+        classes = {name.lower(): name for name in optim.__all__}
+        if self.name in classes and GALLERY[self.name].rule == self.optimizer:
+            return f"thalweg.optim.{classes[self.name]}(model.parameters(), {{}})"
+        if self.name in GALLERY and GALLERY[self.name].rule == self.optimizer:
+            rule = f"thalweg.rules.gallery.find({self.name!r}).rule"
+        else:
+            rule = f"rule  # {self.name}: {self.optimizer.text!r}\n   "
+        return f"thalweg.optim.RuleOptimizer(model.parameters(), {rule}, {{}})"
 
 
-class Training:
-    """Training by backpropagation, a batch at a time. It counts what it spends."""
+# Methods that are not element-wise rules, by name: what makes the optimizer, what it needs of the recipe, one line on
+# it, source.
+OTHERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Value], str, str]] = {
+    "lbfgs": (
+        lbfgs,
+        {"batch_size": recipe.FULL},  # its line search compares losses, which must be of the same data
+        "limited-memory BFGS with a strong Wolfe line search, on full batches: many passes a step",
+        "Liu and Nocedal, On the limited memory BFGS method for large scale optimization, Math. Programming 45, 1989",
+    ),
+    "muon": (
+        muon,
+        {},
+        "momentum orthogonalised by Newton-Schulz on matrices, AdamW on the rest",
+        "Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024",
+    ),
+}
 
-    def __init__(self, network: nn.Module, loss: Loss, optimizer: torch.optim.Optimizer) -> None:
-        self.network = network
-        self.loss = loss
-        self.optimizer = optimizer
-        self._weights = list(network.parameters())
-        self.forward_passes = 0
-        self.backward_passes = 0
-        self.examples = 0
-        self.seconds = 0.0
 
-    def step(self, batch: Examples) -> Tensor:
-        """Takes one step on the batch and returns its loss from before the step, a detached tensor of shape ()."""
-        start = time.perf_counter()
-        for (
-            weight
-        ) in self._weights:  # what zero_grad() does, which here takes a tenth of the step to say so to a profiler
-            weight.grad = None
-        loss = self.loss(self.network(batch.inputs), batch.targets)
-        loss.backward()
-        self.optimizer.step()
-        self.forward_passes += 1
-        self.backward_passes += 1
-        self.examples += len(batch)
-        self.seconds += time.perf_counter() - start
-        return loss.detach()
+# What the recipe's hyperparameters are at draw 0 where a space searches them.
+SEARCHED: dict[str, Value] = {
+    "warmup": 0.0, "l1": 0.0, "dropout": 0.0, "label_smoothing": 0.0, "batch_size": 32, "patience": 0,
+}  # fmt: skip
+
+
+def names() -> list[str]:
+    """All methods that can be named: the rules of the gallery but the reference ones, and the others."""
+    return [*(name for name, entry in GALLERY.items() if not entry.reference), *OTHERS]
+
+
+def method_named(name: str) -> Method:
+    """The method of this name, with its published defaults and its search space.
+
+    Raises ValueError, with the nearest name, if there is none.
+    """
+    key = name.replace("-", "_")
+    if key in OTHERS:
+        make, needed, title, source = OTHERS[key]
+        optimizer = Foreign(make, f"thalweg.race.foreign:{make.__name__}")
+        return _method(key, optimizer, {**optimizer.defaults, **needed}, title=title, source=source)
+    if key not in GALLERY:
+        near = difflib.get_close_matches(key, [*GALLERY, *OTHERS], n=1)
+        meant = f" (did you mean {shown(near[0])}?)" if near else ""
+        raise ValueError(f"method {name!r} is unknown{meant}; allowed: {', '.join(map(shown, names()))}")
+    entry: Entry = GALLERY[key]
+    if entry.reference:
+        raise ValueError(
+            f"method {name!r} is a reference rule, known to be wrong and kept for reproduction alone; "
+            f"allowed: {', '.join(map(shown, names()))}"
+        )
+    return _method(key, entry.rule, entry.rule.hyperparameters, entry.ablations, entry.title, entry.source.bibtex())
+
+
+def method_from(path: str, name: str | None = None) -> Method:
+    """The method that trains with an optimizer of one's own: `my_package:MyOptimizer` or `my_file.py:MyOptimizer`.
+
+    It is called with the parameters and its hyperparameters, whose defaults are those of its signature. An attribute
+    `search_space`, such as `{"lr": (1e-4, 1.0)}`, says in which (logarithmic) ranges they are tuned; without one, lr
+    alone is. Where it has no lr there is nothing to schedule. Raises ValueError where it cannot be imported or made, or
+    is not an optimizer.
+    """
+    optimizer = loaded(path)
+    return _method(name or path.rpartition(":")[2], optimizer, optimizer.defaults, title=path)
+
+
+def with_ablations(named: Iterable[str]) -> list[str]:
+    """The names of methods, each once, in the order given; then the ablations of all of them."""
+    chosen = list(dict.fromkeys(name.replace("-", "_") for name in named))
+    plain = [ablation for name in chosen if name in GALLERY for ablation in GALLERY[name].ablations]
+    return list(dict.fromkeys([*chosen, *plain]))
+
+
+def with_space(method: Method, path: Any) -> Method:
+    """The method with the search space in a file, and what every method searches. The file may search the recipe's
+    hyperparameters too; at draw 0 these have the values of `SEARCHED`, where the method does not say otherwise.
+
+    Raises ValueError, naming the file, where it is not one.
+    """
+    every = {**SEARCHED, **method.hyperparameters}
+    space = space_of(method.name, every, path)
+    named = {dimension.name for dimension in space}
+    kept = {name: value for name, value in every.items() if name in method.hyperparameters or name in named}
+    return replace(method, space=space, hyperparameters=kept)
+
+
+def _method(
+    name: str,
+    optimizer: Rule | Foreign,
+    hyperparameters: Mapping[str, Any],
+    ablations: tuple[str, ...] = (),
+    title: str = "",
+    source: str = "",
+) -> Method:
+    own = dict(hyperparameters)
+    brought = optimizer.space() if isinstance(optimizer, Foreign) else None
+    if isinstance(optimizer, Rule) or optimizer.has_lr():
+        own = {"schedule": "constant", **own}
+        space = space_of(name, own) if brought is None else with_common(brought, own)
+    else:
+        space = brought or ()
+    try:
+        check_space(space, own)
+    except ValueError as error:
+        raise ValueError(f"search_space of {name}: {error}") from error
+    return Method(name, optimizer, own, space, ablations, title, source)

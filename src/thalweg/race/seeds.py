@@ -11,12 +11,13 @@ TUNING_REPS_START = 1_000_000
 
 
 class Stream(IntEnum):
-    """The purposes of a seed. The numbers are part of the protocol: a new purpose takes a new one (3 and 4 are kept
-    for augmentation and dropout). Only OPTIMIZER may be read differently by different methods."""
+    """The purposes of a seed. The numbers are part of the protocol: a new purpose takes a new one (3 is kept for
+    augmentation). Only OPTIMIZER may be read differently by different methods."""
 
     SPLIT = 0
     INIT = 1
     ORDER = 2
+    DROPOUT = 4
     OPTIMIZER = 5
 
 

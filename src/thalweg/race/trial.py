@@ -1,137 +1,213 @@
-"""A trial: one method, one workload, one seed, one record."""
+"""Trials: one method, one task, one seed; and how a job of them becomes records."""
+
+from __future__ import annotations
 
 import hashlib
 import json
-import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
 
 from thalweg import __version__
-from thalweg.race.method import Method, Training
+from thalweg.cohort import Unstackable
+from thalweg.race.alone import Alone, OwnRandomness, outputs_of
+from thalweg.race.method import Method
 from thalweg.race.record import SCHEMA, Record
 from thalweg.race.seeds import Seed, Stream
-from thalweg.tasks import Examples, Workload
+from thalweg.race.stack import Stack
+from thalweg.race.teams import Member, Team, order_of
+from thalweg.race.training import Curves, batch_order, first_batches, train
+from thalweg.tasks import Examples, Task, Workload
 from thalweg.tasks.task import tensor_hash
 
+TUNING, FINAL = "tuning", "final"
+STACKED, ALONE = "stacked", "alone"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True)
 class Trial:
-    """Trains the method on the workload with the seed. A final trial has the test part and reads it once, at its end;
-    a tuning trial has none."""
+    """A method, at its hyperparameters, on a task with a seed. A final trial reads the test part once, at its end; a
+    tuning trial is never given one. `fingerprint` is the task's."""
 
     method: Method
-    workload: Workload
+    fingerprint: str
     seed: Seed
-    test: Examples | None = None
-
-    @property
-    def role(self) -> str:
-        return "tuning" if self.test is None else "final"
+    role: str
 
     @cached_property
     def key(self) -> str:
         """The hash of everything that decides the result, and so the name of the trial in a run store."""
-        network = self.workload.network(self.seed.generator(Stream.INIT))
         decides = {
             "schema": SCHEMA,
             "versions": [__version__, torch.__version__],
-            "task": self.workload.task,
-            "data": self.workload.data_hash,
-            "network": [repr(network), tensor_hash(*network.parameters())],
-            "batch_size": self.workload.batch_size,
-            "epochs": self.workload.epochs,
+            "task": self.fingerprint,
             "method": self.method.name,
-            "rule": self.method.rule.definition(),
+            "definition": self.method.definition(),
             "hyperparameters": dict(self.method.hyperparameters),
-            "seed": [self.seed.master, self.seed.rep],
+            "seed": [self.seed.master, self.seed.task, self.seed.rep],
             "role": self.role,
         }
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
-    def run(self) -> Record:
-        """Trains from the start to the last epoch, or to divergence."""
-        network = self.workload.network(self.seed.generator(Stream.INIT))
-        init_hash = tensor_hash(*network.parameters())
-        order = batch_order(len(self.workload.train), self.workload.epochs, self.seed.generator(Stream.ORDER))
-        training = self.method.start(network, self.workload.loss, self.seed.generator(Stream.OPTIMIZER))
-        curve = _train(training, self.workload, order)
-        return Record(
-            key=self.key,
-            task=self.workload.task,
-            method=self.method.name,
-            hyperparameters=self.method.hyperparameters,
-            master=self.seed.master,
-            rep=self.seed.rep,
-            role=self.role,
-            train_loss=tuple(curve.train_loss),
-            validation_loss=tuple(curve.validation_loss),
-            validation_accuracy=tuple(curve.validation_accuracy),
-            test_accuracy=self._test_accuracy(network, curve.diverged),
-            constant_accuracy=self._constant_accuracy(),
-            diverged=curve.diverged,
-            seconds=training.seconds,
-            forward_passes=training.forward_passes,
-            backward_passes=training.backward_passes,
-            examples=training.examples,
-            data_hash=self.workload.data_hash,
-            init_hash=init_hash,
-            order_hash=tensor_hash(*order),
+
+@dataclass(frozen=True)
+class Job:
+    """Trials of one task that one process runs, together or one after another as `arrangement` says."""
+
+    task: Task
+    trials: tuple[Trial, ...]
+    arrangement: str
+    device: str = "cpu"
+
+    def run(self) -> list[Record]:
+        """The records, in the order of the trials.
+
+        A cohort that turns out not to be stackable, which `measure` has missed then, trains one after another.
+        """
+        members = _members(self.task, self.trials)
+        device = torch.device(self.device)
+        records: dict[int, Record] = {}
+        for places in self._cohorts(members):
+            together, trials = [members[i] for i in places], [self.trials[i] for i in places]
+            try:
+                made = _run(Stack(together, device), together, trials)
+            except Unstackable:
+                continue
+            records.update(zip(places, made, strict=True))
+        for i, (member, trial) in enumerate(zip(members, self.trials, strict=True)):
+            if i not in records:
+                (records[i],) = _run(Alone(member, device), [member], [trial])
+        return [records[i] for i in range(len(self.trials))]
+
+    def _cohorts(self, members: Sequence[Member]) -> list[list[int]]:
+        """The places of those that train together: equal batch sizes, in the order that a stack wants."""
+        if self.arrangement == ALONE:
+            return []
+        stackable = [i for i, one in enumerate(members) if one.method.stackable]
+        cohorts = []
+        for size in sorted({members[i].batch for i in stackable}):
+            same = [i for i in stackable if members[i].batch == size]
+            cohorts.append([same[place] for place in order_of([members[i] for i in same])])
+        return cohorts
+
+
+def _members(task: Task, trials: Sequence[Trial]) -> list[Member]:
+    """The trials with their data, cut once for each seed and role."""
+    cut: dict[tuple[Any, str], tuple[Workload, Examples | None]] = {}
+    members = []
+    for trial in trials:
+        place = trial.seed, trial.role
+        if place not in cut:
+            generator = trial.seed.generator(Stream.SPLIT)
+            cut[place] = task.workload_and_test(generator) if trial.role == FINAL else (task.workload(generator), None)
+        members.append(Member(trial.method, cut[place][0], trial.seed, cut[place][1]))
+    return members
+
+
+def _run(team: Team, members: Sequence[Member], trials: Sequence[Trial]) -> list[Record]:
+    orders = {one.seed: _order(one) for one in members}
+    curves = train(team, [one.recipe for one in members], [orders[one.seed] for one in members], members[0].batch)
+    finals = _finals(team, members, curves)
+    own_batch = members[0].workload.batch_size
+    hashes = {seed: tensor_hash(*first_batches(order, own_batch)) for seed, order in orders.items()}
+    counts = team.counts
+    return [
+        Record(
+            key=trial.key,
+            task=trial.seed.task,
+            method=trial.method.name,
+            hyperparameters=trial.method.hyperparameters,
+            master=trial.seed.master,
+            rep=trial.seed.rep,
+            role=trial.role,
+            train_loss=curves.of("train_loss", i),
+            validation_loss=curves.of("validation_loss", i),
+            validation_metric=curves.of("validation_metric", i),
+            **finals[i],  # type: ignore[arg-type]  # they are the floats among the fields
+            diverged=bool(curves.diverged[i]),
+            stopped=int(curves.lengths[i]) - 1 + int(curves.diverged[i]),
+            seconds=float(counts.seconds[i]),
+            steps=int(counts.steps[i]),
+            forward_passes=int(counts.forward[i]),
+            backward_passes=int(counts.backward[i]),
+            examples=int(counts.examples[i]),
+            state_bytes=int(counts.state_bytes[i]),
+            parameters=team.parameters,
+            members=team.members,
+            data_hash=member.workload.data_hash,
+            init_hash=team.init_hashes[i],
+            order_hash=hashes[member.seed],
         )
+        for i, (member, trial) in enumerate(zip(members, trials, strict=True))
+    ]
 
-    def _test_accuracy(self, network: nn.Module, diverged: bool) -> float | None:
-        if self.test is None:
+
+def _order(member: Member) -> torch.Tensor:
+    workload = member.workload
+    return batch_order(len(workload.train), workload.epochs, member.seed.generator(Stream.ORDER))
+
+
+def _finals(team: Team, members: Sequence[Member], curves: Curves) -> list[dict[str, float | None]]:
+    """The metric on the training part, and what the test part says, read once: of the last weights, of the best, of a
+    constant answer and of no training."""
+    trained = team.metrics(team.outputs("train"), "train")
+    found: list[dict[str, float | None]] = [
+        {"train_metric": None if gone else _finite(metric)}
+        for gone, metric in zip(curves.diverged, trained, strict=True)
+    ]
+    if members[0].test is None:
+        names = ("test_metric", "test_metric_best", "test_loss", "constant_metric", "untrained_metric")
+        return [one | dict.fromkeys(names) for one in found]
+    outputs = team.outputs("test")
+    last, loss = team.metrics(outputs, "test"), team.losses(outputs, "test")
+    team.swap_kept()
+    best = team.metrics(team.outputs("test"), "test")
+    team.swap_kept()
+    untrained = {one.seed: _untrained(one) for one in members}
+    for i, member in enumerate(members):
+        worst = member.workload.metric.worst
+        worst = untrained[member.seed] if worst is None else worst
+        found[i] |= {
+            "test_metric": worst if curves.diverged[i] else _finite(last[i], worst),
+            "test_metric_best": worst if curves.diverged[i] else _finite(best[i], worst),
+            "test_loss": _finite(loss[i]),
+            "constant_metric": _constant(member, outputs[i].cpu()),
+            "untrained_metric": untrained[member.seed],
+        }
+    return found
+
+
+def _untrained(member: Member) -> float | None:
+    """The metric of the network as it was before any training."""
+    assert member.test is not None
+    with OwnRandomness(member.seed.generator(Stream.DROPOUT), torch.device("cpu")):
+        outputs = outputs_of(member.workload.network(member.seed.generator(Stream.INIT)).eval(), member.test.inputs)
+        return _finite(member.workload.metric.function(outputs, member.test.targets))
+
+
+def _constant(member: Member, outputs: torch.Tensor) -> float | None:
+    """The metric of an answer that does not look at the input: the most frequent class, or the mean of the targets.
+
+    None where outputs are neither a number a class nor of the targets' shape.
+    """
+    assert member.test is not None
+    train, test = member.workload.train.targets, member.test.targets
+    if train.is_floating_point():
+        if outputs.shape != test.shape:
             return None
-        return 0.0 if diverged else self.workload.metric(_outputs(network, self.test), self.test.targets)
-
-    def _constant_accuracy(self) -> float | None:
-        """The test accuracy of always answering with the most frequent class of the training part."""
-        if self.test is None:
+        answer = train.mean(dim=0).expand_as(outputs)
+    else:
+        frequent = int(train.flatten().bincount().argmax())
+        if outputs.dim() < 2 or outputs.shape[1] <= frequent:
             return None
-        majority = self.workload.train.targets.bincount().argmax()
-        return (self.test.targets == majority).double().mean().item()
+        answer = torch.zeros_like(outputs)
+        answer.select(1, frequent).fill_(1.0)
+    return _finite(member.workload.metric.function(answer, test))
 
 
-def batch_order(examples: int, epochs: int, generator: torch.Generator) -> list[Tensor]:
-    """For each epoch the order in which the examples are visited; cut in turn into batches, the last one shorter."""
-    return [torch.randperm(examples, generator=generator) for _ in range(epochs)]
-
-
-@dataclass
-class _Curve:
-    train_loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-    diverged: bool = False
-
-    def measure(self, network: nn.Module, workload: Workload) -> None:
-        """Appends a point, or marks the curve as diverged."""
-        outputs = _outputs(network, workload.validation)
-        train_loss = workload.loss(_outputs(network, workload.train), workload.train.targets).item()
-        validation_loss = workload.loss(outputs, workload.validation.targets).item()
-        if not (math.isfinite(train_loss) and math.isfinite(validation_loss)):
-            self.diverged = True
-            return
-        self.train_loss.append(train_loss)
-        self.validation_loss.append(validation_loss)
-        self.validation_accuracy.append(workload.metric(outputs, workload.validation.targets))
-
-
-def _train(training: Training, workload: Workload, order: list[Tensor]) -> _Curve:
-    curve = _Curve()
-    curve.measure(training.network, workload)
-    for rows in order:
-        shuffled = workload.train[rows]
-        for start in range(0, len(shuffled), workload.batch_size):
-            training.step(shuffled[start : start + workload.batch_size])
-        curve.measure(training.network, workload)
-        if curve.diverged:
-            break
-    return curve
-
-
-def _outputs(network: nn.Module, examples: Examples) -> Tensor:
-    with torch.no_grad():
-        return network(examples.inputs)
+def _finite(value: Any, otherwise: float | None = None) -> float | None:
+    return float(value) if np.isfinite(float(value)) else otherwise
