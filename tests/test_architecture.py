@@ -15,8 +15,9 @@ MAY_IMPORT = {
     "rules": {"files", "names"},
     "optim": {"files", "names", "rules"},
     "tasks": {"files", "names"},
-    "race": {"files", "names", "rules", "optim", "tasks"},
-    "cli": {"files", "names", "rules", "optim", "tasks", "race"},
+    "cohort": {"files", "names", "rules", "optim", "tasks"},
+    "race": {"files", "names", "rules", "optim", "tasks", "cohort"},
+    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "race"},
 }
 
 

@@ -7,17 +7,25 @@
 
 from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
+from typing import Any
 
 from thalweg.rules import Rule
 
-__all__ = ["Rule", "optim"]
+__all__ = ["Method", "Rule", "Task", "optim", "race"]
 
 __version__ = version("thalweg")
 
+# What is imported when it is asked for, because it imports torch, which takes seconds. A race is the room itself.
+_LATER = {
+    "optim": ("thalweg.optim", ""),
+    "race": ("thalweg.race", ""),
+    "Method": ("thalweg.race", "Method"),
+    "Task": ("thalweg.tasks", "Task"),
+}
 
-def __getattr__(name: str) -> ModuleType:
-    """`thalweg.optim`, imported when it is asked for: it imports torch, which takes seconds."""
-    if name == "optim":
-        return import_module("thalweg.optim")
-    raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    return getattr(import_module(module), attribute) if attribute else import_module(module)

@@ -1,23 +1,111 @@
-"""Runs the cells of a race on the cores of this machine."""
+"""Where jobs run: in this process, in local ones, on a Dask cluster, or in any `concurrent.futures.Executor`."""
+
+from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
+from functools import cached_property
 from multiprocessing import active_children, connection, get_context, parent_process
+from typing import Any
 
 import torch
 
-from thalweg.race.cell import Cell, CellResult
+from thalweg.race.arrangement import Arrangement
+from thalweg.race.jobs import EngineError, measure_task, named, packed, run_job, versions
+from thalweg.race.record import Record
+from thalweg.race.trial import Trial
+from thalweg.tasks import Task
 
-OnDone = Callable[[CellResult], None]
+CONNECT_SECONDS = 5
+WORKER_SECONDS = 60  # in which a cluster must have its first worker
 
 
 class WorkerDied(Exception):
     """A worker process ended without a result: killed, or out of memory."""
+
+
+class Here(Executor):
+    """Runs what is submitted in this process, one after another, each when it is waited for."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """A future that is run by `completed`, or when its result is asked for."""
+        return _Postponed(lambda: function(*arguments, **named))
+
+
+class Parcel:
+    """A task on its way to an executor: packed once, with what others cannot import; to this process as it is."""
+
+    def __init__(self, task: Task, device: str) -> None:
+        self.task, self.device = task, device
+
+    def measure(self, executor: Executor) -> Future[Arrangement]:
+        """Has it measured how the task's trials are best trained."""
+        return executor.submit(measure_task, versions(), self._for(executor), self.device)
+
+    def run(self, executor: Executor, trials: Sequence[Trial], arrangement: str) -> Future[list[Record]]:
+        """Has a job of trials run. Raises ValueError where task or methods cannot be sent to another process."""
+        job = tuple(trials) if isinstance(executor, Here) else packed(tuple(trials), named(self.task, trials))
+        return executor.submit(run_job, versions(), self._for(executor), job, arrangement, self.device)
+
+    def _for(self, executor: Executor) -> Task | bytes:
+        return self.task if isinstance(executor, Here) else self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
+        return packed(self.task, named(self.task))
+
+
+@contextmanager
+def executor(engine: str | Executor | None, workers: int) -> Iterator[Executor]:
+    """Where jobs are submitted, for as long as the block lasts.
+
+    `engine`: None for `workers` processes of this machine (1: this very process), the address of a Dask scheduler
+    (`tcp://host:port`), or an executor, which is left open. When the block raises, on Ctrl-C too, the processes are
+    ended. Raises EngineError where a cluster cannot be reached or is lost, WorkerDied where a worker ends.
+    """
+    if isinstance(engine, str):
+        with _cluster(engine) as connected:
+            yield connected
+    elif engine is None and workers == 1:
+        yield Here()
+    else:
+        try:
+            if engine is not None:
+                yield engine
+            else:
+                with _processes(workers) as pool:
+                    yield pool
+        except BrokenExecutor as error:
+            raise WorkerDied("a worker process died (killed, or out of memory)") from error
+
+
+def check_engine(engine: str | Executor | None) -> None:
+    """Raises EngineError or ValueError where it can be no engine, before anything is done for it."""
+    if isinstance(engine, str):
+        if not re.fullmatch(r"[a-z]+://\S+", engine):
+            raise EngineError(f"engine must be the address of a Dask scheduler, like tcp://host:8786, got {engine!r}")
+    elif engine is not None and not isinstance(engine, Executor):
+        raise ValueError(
+            f"engine must be None, the address of a Dask scheduler (tcp://host:port) or a concurrent.futures.Executor, "
+            f"got {engine!r}"
+        )
+
+
+def completed(pending: Mapping[Future[Any], Any]) -> list[Future[Any]]:
+    """Waits until one or more of the futures are done, in the order in which they were submitted, and returns those."""
+    for future in pending:
+        if isinstance(future, _Postponed):
+            future.run()
+            return [future]
+    done = wait_for(pending, return_when=FIRST_COMPLETED).done
+    return [future for future in pending if future in done]
 
 
 def available_cpus() -> int:
@@ -25,22 +113,37 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_cells(cells: Sequence[Cell], workers: int, on_done: OnDone) -> list[CellResult]:
-    """The results of the cells, in the order of the cells whatever the order in which they end.
+class _Postponed(Future[Any]):
+    """A call that is made when it is waited for."""
 
-    Each process uses one torch thread. `workers=1` runs in this process; more are spawned, so a script that calls this
-    needs the usual `if __name__ == "__main__":`. `on_done` is called here as each cell ends. When a cell raises, or on
-    Ctrl-C, the workers are ended (the store keeps what is done) and the error goes on to the caller. Raises WorkerDied
-    if one is killed.
-    """
-    if workers == 1 or len(cells) <= 1:
-        return _run_here(cells, on_done)
+    def __init__(self, call: Callable[[], Any]) -> None:
+        super().__init__()
+        self._call = call
+
+    def run(self) -> None:
+        """Makes the call."""
+        if self.set_running_or_notify_cancel():
+            try:
+                self.set_result(self._call())
+            except Exception as error:
+                self.set_exception(error)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the call returned."""
+        if not self.done():
+            self.run()
+        return super().result(timeout)
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
     others = set(active_children())
-    with ProcessPoolExecutor(min(workers, len(cells)), get_context("spawn"), _start_worker) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
         try:
-            with _workers_spared_from_ctrl_c():
-                futures = [pool.submit(Cell.run, cell) for cell in cells]
-            return _collect(futures, on_done)
+            with _workers_spared_from_ctrl_c(), _main_module_left_out():
+                for _ in range(workers):  # a process is started when something is submitted
+                    pool.submit(os.getpid)
+            yield pool
         except BaseException:
             for worker in set(active_children()) - others:
                 worker.terminate()
@@ -48,32 +151,28 @@ def run_cells(cells: Sequence[Cell], workers: int, on_done: OnDone) -> list[Cell
             raise
 
 
-def _run_here(cells: Sequence[Cell], on_done: OnDone) -> list[CellResult]:
-    results = []
-    with _one_thread():
-        for cell in cells:
-            results.append(cell.run())
-            on_done(results[-1])
-    return results
-
-
-def _collect(futures: list[Future[CellResult]], on_done: OnDone) -> list[CellResult]:
-    try:
-        for future in as_completed(futures):
-            on_done(future.result())
-    except BrokenProcessPool as error:
-        raise WorkerDied("a worker process died (killed, or out of memory)") from error
-    return [future.result() for future in futures]
-
-
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _cluster(address: str) -> Iterator[Executor]:
     try:
-        yield
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise EngineError("a cluster needs the package distributed: pip install 'thalweg[cluster]'") from error
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"no Dask scheduler answers at {address}: {error}") from error
+    try:
+        try:
+            client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError as error:
+            raise EngineError(f"the Dask scheduler at {address} has no workers") from error
+        yield client.get_executor(pure=False)
+    except KilledWorker as error:
+        raise WorkerDied(f"workers of {address} died one after another over the same job: {error}") from error
+    except CancelledError as error:
+        raise EngineError(f"the Dask scheduler at {address} was lost") from error
     finally:
-        torch.set_num_threads(threads)
+        client.close()
 
 
 @contextmanager
@@ -87,6 +186,23 @@ def _workers_spared_from_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _main_module_left_out() -> Iterator[None]:
+    """Processes started meanwhile do not run the script that starts them once more.
+
+    They need nothing of it, for tasks and methods bring their functions with them; and a script without the usual
+    `if __name__ == "__main__":` would start a race in each of them.
+    """
+    main = sys.modules["__main__"]
+    own = dict(main.__dict__)
+    main.__spec__ = None
+    main.__dict__.pop("__file__", None)
+    try:
+        yield
+    finally:
+        main.__dict__.update(own)
 
 
 def _start_worker() -> None:
