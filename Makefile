@@ -31,6 +31,7 @@ bench: $(READY)
 	.venv/bin/pip install -q $(PIP_FLAGS) -c constraints.txt -e ".[bench]"
 	.venv/bin/python benchmarks/optimizer_step.py --compiled --out benchmarks/optimizer_step.txt
 	.venv/bin/python benchmarks/stacked_step.py --out benchmarks/stacked_step.txt
+	.venv/bin/python benchmarks/cohort.py --out benchmarks/cohort.txt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv

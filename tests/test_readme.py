@@ -11,8 +11,11 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def example() -> str:
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-    return code
+    return examples()[0]
+
+
+def examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, flags=re.S)
 
 
 def test_the_example_trains_and_shows_its_latex(tmp_path, monkeypatch, capsys):
@@ -24,6 +27,18 @@ def test_the_example_trains_and_shows_its_latex(tmp_path, monkeypatch, capsys):
         untrained = torch.nn.functional.mse_loss(torch.zeros_like(names["y"]), names["y"])
     assert names["loss"] < untrained
     assert capsys.readouterr().out.startswith("\\begin{aligned}\nm_{t} &= \\beta \\, m_{t-1} + (1 - \\beta) \\, g_{t}")
+
+
+def test_ones_own_task_races(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"torch": torch, "x": torch.randn(256, 8, generator=torch.Generator().manual_seed(0))}
+    _, race = examples()
+    exec(race, names)
+    shown = capsys.readouterr().out
+    for method in ("adam", "gravity", "gravity-ema"):
+        assert method in shown
+    records = names["result"].records["task", "adam"]
+    assert sum(r.test_metric for r in records) > sum(r.constant_metric for r in records)
 
 
 def test_the_exported_file_is_the_optimizer_alone(tmp_path, monkeypatch):

@@ -1,0 +1,59 @@
+"""`thalweg methods` and `thalweg tasks`: what can be raced."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from thalweg.cli import options
+from thalweg.cli.console import output
+from thalweg.names import shown
+
+if TYPE_CHECKING:
+    from thalweg.race.spaces import Dimension
+
+
+def methods() -> None:
+    """List the methods: their search spaces, and the plain forms that join a race with them."""
+    from thalweg.race.method import method_named, names
+    from thalweg.race.spaces import common_space
+
+    common = common_space({"schedule": "constant"})
+    for name in names():
+        method = method_named(name)
+        _print(f"{shown(name)}: {method.title}", style="bold")
+        _print(f"    searched: {_extents(dimension for dimension in method.space if dimension not in common)}")
+        if method.ablations:
+            _print(f"    reduces to: {', '.join(map(shown, method.ablations))}")
+    _print(f"\nEvery method searches {_extents(common)}.")
+    _print("Your own: --optimizer my_package:MyOptimizer or my_file.py:MyOptimizer; see docs/race.md.")
+
+
+def tasks(data_dir: options.DataDir = None) -> None:
+    """List the tasks: which need data, and where these are looked for."""
+    from thalweg.tasks import DataMissing
+    from thalweg.tasks.catalogue import DATA_TASKS, TASKS, find
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("task", "batch", "epochs", "data", "is"):
+        table.add_column(column, no_wrap=column != "is")
+    for name in [*TASKS, *DATA_TASKS]:
+        task = find(name, data_dir)
+        there = "bundled"
+        if name in DATA_TASKS:
+            try:
+                task.look_for_data()
+                there = "there"
+            except DataMissing:
+                there = "missing"
+        table.add_row(shown(name), str(task.batch_size), str(task.epochs), there, task.title)
+    output.print(table)
+    _print("chars:FILE is a character model on any text. Your own: --task my_file.py:function; see docs/data.md.")
+
+
+def _extents(dimensions: "Iterable[Dimension]") -> str:
+    return "; ".join(f"{dimension} {dimension.extent}" for dimension in dimensions)
+
+
+def _print(text: str, style: str | None = None) -> None:
+    output.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
