@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,7 +176,7 @@ def test_a_members_bits_depend_neither_on_how_many_others_there_are_nor_on_which
         assert all(map(torch.equal, run(count, first), alone))
 
 
-@every_network
+@pytest.mark.parametrize("name", ["perceptron", "batch norm", "convolution", "transformer", "one dropout twice"])
 def test_a_member_that_is_not_finite_changes_no_bit_of_the_others(name):
     def run(value: float | None) -> list[Tensor]:
         networks, inputs, targets = members(name)
@@ -221,6 +223,16 @@ def test_the_loss_may_take_one_more_value_of_each_member():
     plain, plain_grads = Cohort(networks, mse_loss).gradients(inputs, targets)
     close(losses, scale * plain)
     close(grads["2.bias"], scale[:, None] * plain_grads["2.bias"])
+
+
+def test_inputs_may_be_laid_out_otherwise_at_every_call():
+    networks, inputs, targets = members("layer norm")
+    cohort = Cohort(networks, cross_entropy)
+    expected = cohort.gradients(inputs, targets)[0]
+    turned = inputs.transpose(0, 1).contiguous().transpose(0, 1)
+    close(cohort.gradients(turned, targets)[0], expected)
+    same = inputs[:1].expand(MEMBERS, -1, -1)
+    close(cohort.outputs(same), cohort.outputs(same.contiguous()))
 
 
 def test_inputs_and_networks_are_left_as_they_were():
@@ -329,9 +341,9 @@ class Mixed(nn.Linear):
 
 
 UNSTACKABLE = {
-    Drawing: "draws random numbers from torch's",
-    DrawingInPython: "draws random numbers from Python's",
-    DrawingInNumPy: "draws random numbers from NumPy's",
+    Drawing: "draws random numbers from 'torch'",
+    DrawingInPython: "draws random numbers from 'random'",
+    DrawingInNumPy: "draws random numbers from 'numpy.random'",
     Counting: "changes its attribute 'calls'",
     Averaging: "replaces its buffer 'mean'",
     Remembering: "changes its attribute 'last'",
@@ -386,6 +398,17 @@ def test_networks_of_different_shapes_or_frozen_parts_are_no_cohort():
         Cohort(networks, cross_entropy)
     with pytest.raises(Unstackable, match="its class"):
         Cohort([nn.Linear(4, 3), Drawing(4, 3)], cross_entropy)
+
+
+def test_the_example_of_the_page_runs():
+    names: dict = {}
+    page = (Path(__file__).parent.parent / "docs" / "cohorts.md").read_text()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for code in re.findall(r"```python\n(.*?)```", page, flags=re.S):
+            exec(code, names)
+    assert names["optimizer"].steps.tolist() == [20] * 64
+    assert torch.equal(names["best"][0].weight, names["cohort"].params["0.weight"][names["losses"].argmin()])
 
 
 def test_dropout_needs_a_generator_of_each_member():

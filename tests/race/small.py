@@ -1,5 +1,7 @@
 """Tasks and races small enough for tests, and what of a race must be the same each time."""
 
+import os
+import signal
 from dataclasses import replace
 
 import torch
@@ -30,6 +32,15 @@ def line(**changes):
 
 def layer():
     return nn.Linear(3, 2)
+
+
+def fragile():
+    """A layer at whose making the process dies, once, where the file that $KILL_ONCE names is there."""
+    try:
+        os.unlink(os.environ.get("KILL_ONCE", ""))
+    except FileNotFoundError:
+        return nn.Linear(3, 2)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def plain_method(name="plain", make=torch.optim.SGD, **hyperparameters):

@@ -85,6 +85,12 @@ def test_the_global_generator_is_left_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_a_model_that_gives_the_same_network_again_is_an_error():
+    network = nn.Linear(4, 2)
+    with pytest.raises(ValueError, match="the model of sign must return a new network at every call"):
+        measure(task(lambda: network), "cpu")
+
+
 def test_it_is_written_and_read_and_says_the_same():
     for found in (Arrangement(STACKED, 1e-6, 1e-4, 100, 256), Arrangement(ALONE, math.inf, 1e-2, 100, 1)):
         again = Arrangement.of(json.loads(json.dumps(found.as_dict(), allow_nan=False)))

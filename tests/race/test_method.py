@@ -88,9 +88,9 @@ def test_lbfgs_is_torchs_on_full_batches_and_every_pass_of_its_line_search_count
     assert one.batch == 40
     assert difference(weights_of(team), expected) < 1e-9
     assert team.counts.steps[0] == EPOCHS
-    assert team.counts.forward[0] == team.counts.backward[0] == passes > 5 * EPOCHS
+    assert team.counts.forward[0] == team.counts.backward[0] == passes > 2 * EPOCHS
     assert team.counts.examples[0] == 40 * passes
-    assert team.counts.state_bytes[0] > 20 * 83 * 8  # at least ten pairs of the history, of 83 weights in float64
+    assert team.counts.state_bytes[0] > 20 * 83 * 8  # ten pairs of its history and more, of 83 weights in float64
 
 
 def test_muon_is_torchs_on_matrices_and_adamw_on_the_rest():

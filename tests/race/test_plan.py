@@ -15,9 +15,10 @@ from thalweg.race.trial import ALONE, FINAL, TUNING, Job
 
 PROTOCOL = Protocol(seeds=7, draws=5, studies=3, repeats=2, baseline="plain")
 LR, MOMENTUM = Float("lr", 1e-3, 1.0), Float("momentum", 0.1, 0.9, log=False)
+SCHEDULE = Choice("schedule", ("constant", "cosine"))
 METHODS = (
     plain_method("plain"),
-    replace(plain_method("wide", momentum=0.5, schedule="constant"), space=(LR, MOMENTUM, Choice("schedule", ("constant", "cosine")))),
+    replace(plain_method("wide", momentum=0.5, schedule="constant"), space=(LR, MOMENTUM, SCHEDULE)),
     replace(plain_method("fixed"), space=()),
 )
 

@@ -139,8 +139,8 @@ class Alone:
 
     def _failed(self, error: Exception) -> None:
         """An optimizer has raised: with finite weights and gradients that is its fault, else the trial has diverged."""
-        tensors = [x for weight in self._weights for x in (weight.detach(), weight.grad) if x is not None]
-        if all(bool(torch.isfinite(x).all()) for x in tensors):
+        grads = [weight.grad.to_dense() for weight in self._weights if weight.grad is not None]
+        if all(bool(torch.isfinite(x).all()) for x in (*grads, *(weight.detach() for weight in self._weights))):
             raise ValueError(
                 f"{self.trial.method.name} failed in a step on {self.trial.workload.task}: "
                 f"{type(error).__name__}: {error}"

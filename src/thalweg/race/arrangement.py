@@ -23,11 +23,14 @@ from thalweg.tasks import Task, dropout
 
 MOST = 256  # members of a cohort: more gain nothing, and leave less to share among processes
 FEWEST = 32
-MEASURED = 32  # members that are timed, where they are small enough
+MEASURED = 32  # members that are timed, fewer where a step takes long
+LONG = 0.5  # seconds that a step of those may take, by the time of one alone
+WORTH = 0.9  # of the time alone, which a step must take stacked to be worth it: near 1 the luck of timing decides
 MEMORY = 1 << 30  # bytes that a cohort may take
 COPIES = 6  # of the weights: themselves, gradients, the kept ones, two states and what is in passing
 ANSWERS = 4  # of what a network answers to the training part: that, twice while it is joined, and the loss's own
-ENOUGH = 1.0  # seconds after which a measurement ends
+TURN = 0.02  # seconds: far above what reading the clock takes
+TURNS = 5  # of each, of which the shortest counts
 JOB_SECONDS = 5.0  # about how long a job of trials that train alone should take
 
 
@@ -54,7 +57,7 @@ class Arrangement:
     @property
     def seconds(self) -> float:
         """About how long one trial takes."""
-        return self.steps * min(self.stacked, self.alone)
+        return self.steps * (self.stacked if self.arrangement == STACKED else self.alone)
 
     def job_size(self, trials: int, stackable: bool) -> int:
         """How many of so many trials one job takes. It never depends on the number of processes."""
@@ -65,24 +68,34 @@ class Arrangement:
 
 def measure(task: Task, device: str) -> Arrangement:
     """Times a few steps of plain SGD, stacked and alone, after a look at whether all that a trial does can be stacked:
-    dropout, a last batch that is smaller, evaluation."""
+    dropout, a last batch that is smaller, evaluation.
+
+    Raises ValueError where the task gives the same network twice: its trials would go on where others ended.
+    """
     place = torch.device(device)
     seed = tuning_seed(0, task.name, 0)
     member = Member(method_named("sgd"), task.workload(seed.generator(Stream.SPLIT)), seed, None)
+    if member.network() is member.network():
+        raise ValueError(f"the model of {task.name} must return a new network at every call, got the same one twice")
     examples, batch = len(member.workload.train), member.batch
     steps = member.workload.epochs * -(-examples // batch)
     rows = batch_order(examples, 1, seed.generator(Stream.ORDER))[:, :batch]
-    team = Alone(member, place)
-    most = min(MOST, MEMORY // _bytes_of(team, rows))
-    alone, stacked = _seconds(team, rows), float("inf")
+    teams: list[Team] = [alone := Alone(member, place)]
+    most = min(MOST, MEMORY // _bytes_of(alone, rows))
     if most > 1:
-        members = min(MEASURED, most)
+        members = max(2, min(MEASURED, most, int(LONG / _turn(alone, rows))))
         try:
             _try_stacked(member, place)
-            stacked = _seconds(Stack([member] * members, place), rows.expand(members, -1)) / members
+            teams.append(Stack([member] * members, place))
         except Unstackable:
             most = 1
-    return Arrangement(STACKED if stacked < alone else ALONE, stacked, alone, steps, max(1, most))
+    for team in teams:  # the first one, in which the cohort is traced, does not count
+        _turn(team, rows)
+    turns = [[_turn(team, rows) for team in teams] for _ in range(TURNS)]
+    seconds = [min(each) / team.members for each, team in zip(zip(*turns, strict=True), teams, strict=True)]
+    stacked = seconds[1] if len(teams) > 1 else float("inf")
+    arrangement = STACKED if stacked < WORTH * seconds[0] else ALONE
+    return Arrangement(arrangement, stacked, seconds[0], steps, max(1, most))
 
 
 def _try_stacked(member: Member, device: torch.device) -> None:
@@ -118,13 +131,12 @@ def _bytes_of(team: Alone, rows: Tensor) -> int:
     )
 
 
-def _seconds(team: Team, rows: Tensor) -> float:
-    """The shortest of a few steps; the first one, which compiles and traces, is not among them."""
+def _turn(team: Team, rows: Tensor) -> float:
+    """The seconds of a step, among as many as fill a turn, at least one."""
     ones, active = np.ones(team.members), np.ones(team.members, dtype=np.bool_)
-    taken: list[float] = []
-    begin = time.perf_counter()
-    while len(taken) < 6 and (len(taken) < 2 or time.perf_counter() - begin < ENOUGH):
-        start = time.perf_counter()
-        team.step(rows, ones, active)
-        taken.append(time.perf_counter() - start)
-    return min(taken[1:])
+    own = rows.expand(team.members, -1)
+    start, taken = time.perf_counter(), 0
+    while taken == 0 or time.perf_counter() - start < TURN:
+        team.step(own, ones, active)
+        taken += 1
+    return (time.perf_counter() - start) / taken

@@ -110,7 +110,8 @@ SEARCHED: dict[str, Value] = {
 
 def names() -> list[str]:
     """All methods that can be named: the rules of the gallery but the reference ones, and the others."""
-    return [*(name for name, entry in GALLERY.items() if not entry.reference), *OTHERS]
+    others = [name for name in OTHERS if name != "muon" or hasattr(torch.optim, "Muon")]  # torch 2.9 has it
+    return [*(name for name, entry in GALLERY.items() if not entry.reference), *others]
 
 
 def method_named(name: str) -> Method:

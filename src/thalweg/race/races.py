@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -127,11 +128,11 @@ class Entrants:
         folder = None if data_dir is None else Path(data_dir)
         references: dict[str, str] = {}
         chosen_tasks, chosen_methods = [], []
-        for task in _listed(tasks):
+        for task in _listed("tasks", tasks, Task):
             found = find(task, folder) if isinstance(task, str) else task
             references[f"task {found.name}"] = task if isinstance(task, str) else ""
             chosen_tasks.append(found)
-        for method in _with_ablations(_listed(methods)):
+        for method in _with_ablations(_listed("methods", methods, Method)):
             named = method_at(method) if isinstance(method, str) else method
             references[f"method {named.name}"] = method if isinstance(method, str) else ""
             chosen_methods.append(named)
@@ -172,11 +173,11 @@ def run(
     _check_device(protocol.device, where)
     for method in entrants.methods:
         _check_space(method)
-    manifest = entrants.manifest(protocol, command)
-    store = Store(Path(folder) if folder is not None else Path("race-store") / manifest.hash[:8])
-    held = store.begin(manifest)
-    tracks = [Track(task, entrants.methods, manifest, store) for task in entrants.tasks]
     with one_thread():
+        manifest = entrants.manifest(protocol, command)
+        store = Store(Path(folder) if folder is not None else Path("race-store") / manifest.hash[:8])
+        held = store.begin(manifest)
+        tracks = [Track(task, entrants.methods, manifest, store) for task in entrants.tasks]
         for track in tracks:
             track.restore()
         if unfinished := [track for track in tracks if not track.finished]:
@@ -236,11 +237,15 @@ def _info(task: Task) -> TaskInfo:
     )
 
 
-def _listed(given: object) -> list:
-    """One, or several; of text the names between the commas."""
+def _listed(argument: str, given: object, kind: type) -> list[Any]:
+    """One, or several, each a name or of this kind; of text the names between the commas."""
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]
-    return list(given) if isinstance(given, Iterable) else [given]
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    for one in listed:
+        if not isinstance(one, (str, kind)):
+            raise ValueError(f"{argument} must be names or {kind.__name__}s, got {one!r}")
+    return listed
 
 
 def _with_ablations(methods: Iterable[Method | str]) -> list[Method | str]:

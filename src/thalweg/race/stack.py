@@ -17,6 +17,7 @@ from thalweg.race.recipe import sign_penalty, smoothed
 from thalweg.race.seeds import Stream
 from thalweg.race.teams import EVALUATED, Counts, Member, kind_of, metrics_of, size_of, synchronise
 from thalweg.rules import Rule
+from thalweg.tasks import Examples
 from thalweg.tasks.task import tensor_hash
 
 
@@ -147,7 +148,7 @@ class _Stepper:
 class _Data:
     """A part of the data of all members; those that share a split share the tensors."""
 
-    def __init__(self, examples: Sequence[Any], part: str, device: torch.device) -> None:
+    def __init__(self, examples: Sequence[Examples], part: str, device: torch.device) -> None:
         distinct = {id(one.targets): one for one in examples}
         places = {key: place for place, key in enumerate(distinct)}
         sizes = {len(one) for one in distinct.values()}

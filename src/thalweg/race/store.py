@@ -222,12 +222,12 @@ class Store:
             ) from error
 
 
-def load(folder: Path) -> RaceResult:
+def load(folder: str | Path) -> RaceResult:
     """A race as its store holds it: no data and no user's code are needed.
 
     Raises StoreError where the folder is no store, cannot be read, or holds a race that is not finished.
     """
-    store = Store(folder)
+    store = Store(Path(folder))
     manifest = store.manifest()
     if manifest is None:
         raise Unreadable(f"{folder} is not the store of a race: it has no {MANIFEST}")

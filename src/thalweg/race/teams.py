@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -102,7 +103,8 @@ class Member:
 def metrics_of(workload: Workload, outputs: Tensor, targets: Tensor) -> np.ndarray:
     """The metric of each member, float64 (members,)."""
     metric = workload.metric.function
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There is a performance drop")  # vmap's, of no use to anybody here
         try:
             values = torch.vmap(metric)(outputs, targets)
         except Exception:  # one that is not torch alone: whatever it raises here, it raises again below if it is broken

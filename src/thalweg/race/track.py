@@ -52,6 +52,7 @@ class Track:
         self._rounds: Plan = plan(task.name, task.fingerprint(), methods, self.protocol)
         self._asked: list[Trial] = []  # the trials of the round, equal ones as often as they are asked for
         self._there: dict[str, Record] = {}
+        self._run: set[str] = set()  # by this very process: a sampler may ask for the same again
 
     @property
     def finished(self) -> bool:
@@ -100,7 +101,8 @@ class Track:
         """Keeps the records of a job. Returns them as the store has them, and whether they complete the round: then
         the track has gone on to the next."""
         kept = self.store.put(records)
-        keys = {record.key for record in kept} - self._there.keys()
+        keys = {record.key for record in kept}
+        self._run |= keys
         self._there |= {record.key: record for record in kept}
         self.done += sum(trial.key in keys for trial in self._asked)
         complete = all(trial.key in self._there for trial in self._asked)
@@ -121,10 +123,10 @@ class Track:
                 self._finish(end.value)
                 return
             self._there = self.store.records(dict.fromkeys(trial.key for trial in self._asked))
-            there = sum(trial.key in self._there for trial in self._asked)
-            self.found += there
-            self.done += there
-            if there < len(self._asked):
+            there = [trial.key for trial in self._asked if trial.key in self._there]
+            self.found += sum(key not in self._run for key in there)
+            self.done += len(there)
+            if len(there) < len(self._asked):
                 return
             records = self._there
 

@@ -19,7 +19,7 @@ from thalweg.race.method import Method
 from thalweg.race.record import SCHEMA, Record
 from thalweg.race.seeds import Seed, Stream
 from thalweg.race.stack import Stack
-from thalweg.race.teams import Member, Team, order_of
+from thalweg.race.teams import EVALUATED, Member, Team, order_of
 from thalweg.race.training import Curves, batch_order, first_batches, train
 from thalweg.tasks import Examples, Task, Workload
 from thalweg.tasks.task import tensor_hash
@@ -84,14 +84,19 @@ class Job:
         return [records[i] for i in range(len(self.trials))]
 
     def _cohorts(self, members: Sequence[Member]) -> list[list[int]]:
-        """The places of those that train together: equal batch sizes, in the order that a stack wants."""
+        """The places of those that train together: equal batch sizes, in the order that a stack wants.
+
+        As many as the job has where batches are the task's own, and fewer the larger they are: memory is limited.
+        """
         if self.arrangement == ALONE:
             return []
         stackable = [i for i, one in enumerate(members) if one.method.stackable]
         cohorts = []
         for size in sorted({members[i].batch for i in stackable}):
             same = [i for i in stackable if members[i].batch == size]
-            cohorts.append([same[place] for place in order_of([members[i] for i in same])])
+            ordered = [same[place] for place in order_of([members[i] for i in same])]
+            most = max(1, len(members) * max(EVALUATED, self.task.batch_size) // size)
+            cohorts += [ordered[start : start + most] for start in range(0, len(ordered), most)]
         return cohorts
 
 
