@@ -127,7 +127,8 @@ class Study:
 
     @cached_property
     def chosen(self) -> Draw:
-        """Of the draws with most records the one of highest score; of equals that of lower loss, of equals the first."""
+        """Of the draws with most records the one of highest score; of equals that of lower loss, of equals the
+        first."""
         most = max(len(draw.records) for draw in self.draws)
         return min((d for d in self.draws if len(d.records) == most), key=lambda draw: (-draw.score, draw.loss))
 
