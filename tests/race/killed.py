@@ -18,12 +18,11 @@ from race.small import comparable, small_race
 from thalweg.race import jobs, load
 from thalweg.race.trial import Job
 
-METHODS = ("sgd", "heavy_ball")  # rules: their trials are stacked
-SETTINGS = {"seeds": 16, "budget": 8, "studies": 2, "repeats": 2}
+SETTINGS = {"methods": "sgd", "seeds": 32, "budget": 16, "studies": 2, "repeats": 3}  # three jobs, each stacked
 
 
 def run(store):
-    return small_race(store, methods=list(METHODS), **SETTINGS)
+    return small_race(store, **SETTINGS)
 
 
 def started(store, log):
@@ -74,22 +73,23 @@ def half_files(store):
     return found
 
 
-def killed_and_resumed(folder, whole, lasts, moments):
-    """Runs a race, kills it at each of the moments, given as shares of the time that it lasts, and ends it."""
+def killed_until_it_ends(folder, whole, lasts, moments):
+    """Runs a race and kills it at a random moment of the time that it takes, again and again, until one run ends."""
     store, log = folder / "store", folder / "log"
     folder.mkdir()
     shutil.copytree(whole / "choices", store / "choices")  # measured once
     found = {"kills": 0, "progress": [], "half": [], "again": [], "rewritten": []}
-    for moment in [*moments, None]:
+    ended = False
+    while not ended:
         before, there = files(store), safe(store)
         log.unlink(missing_ok=True)
         process = started(store, log)
-        if moment is not None:
-            time.sleep(moment * lasts)
-            os.kill(process, signal.SIGKILL)
+        time.sleep(moments.uniform(0, 0.6) * lasts)
+        os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
-        found["kills"] += os.WIFSIGNALED(status)
-        found["failed"] = not os.WIFSIGNALED(status) and os.waitstatus_to_exitcode(status) != 0
+        ended = not os.WIFSIGNALED(status)
+        found["code"] = os.waitstatus_to_exitcode(status)
+        found["kills"] += not ended
         found["half"] += half_files(store)
         found["again"] += sorted(there & set(noted(log)))
         found["rewritten"] += [path for path, state in before.items() if files(store)[path] != state]
@@ -122,10 +122,9 @@ def main(folder, seed):
     start = time.monotonic()
     os.waitpid(started(folder / "again", folder / "log"), 0)
     lasts = time.monotonic() - start
-    found = [
-        killed_and_resumed(folder / str(i), whole, lasts, [moments.uniform(0, 0.7) for _ in range(kills)])
-        for i, kills in enumerate((4, 3, 3))
-    ]
+    found = []
+    while sum(one["kills"] for one in found) < 10:
+        found.append(killed_until_it_ends(folder / str(len(found)), whole, lasts, moments))
     print(json.dumps({"trials": trials, "lasts": lasts, "killed": found, "two": two_at_once(folder / "two", whole)}))
 
 

@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
+import cloudpickle
 import pytest
 import torch
 from race.small import TRIALS, comparable, fragile, line, plain_method, small_race
@@ -20,7 +21,6 @@ from thalweg.race.jobs import TrialFailed
 from thalweg.race.trial import ALONE
 
 TESTS = Path(__file__).parent.parent
-RULES = ["sgd", "heavy_ball"]
 
 
 class Own(Executor):
@@ -103,16 +103,14 @@ def test_a_task_that_cannot_be_sent_to_another_process_can_be_raced_in_this_one(
     assert small_race(tmp_path, line(model=locked)).trials == TRIALS
 
 
-def test_what_is_made_in_a_notebook_is_sent_by_value(tmp_path):
+def test_what_is_made_in_a_notebook_is_sent_by_value():
     """As functions of `__main__` are, which no other process can import."""
     names = {"__name__": "__main__", "torch": torch}
     exec("def model(): return torch.nn.Linear(3, 2)\ndef loss(o, t): return (o[:, 0] - t).square().mean()", names)
     task = line(model=names["model"], loss=names["loss"])
-    (tmp_path / "task").write_bytes(jobs.packed(task, "task line"))
-    code = "import sys, cloudpickle; print(cloudpickle.load(open(sys.argv[1], 'rb')).fingerprint())"
-    command = [sys.executable, "-c", code, str(tmp_path / "task")]
-    said = subprocess.run(command, capture_output=True, text=True, env=with_tests(), check=True).stdout
-    assert said.strip() == task.fingerprint()
+    sent = jobs.packed(task, "task line")
+    assert cloudpickle.loads(sent).fingerprint() == task.fingerprint()
+    assert cloudpickle.loads(sent).check().weight.shape == (2, 3)
 
 
 # What goes wrong
@@ -217,10 +215,10 @@ def with_tests():
 def test_a_race_killed_at_ten_random_moments_and_resumed_equals_an_uninterrupted_one(ends):
     """No trial is lost or run twice, and no file is half."""
     killed = ends["killed"]
-    assert sum(one["kills"] for one in killed) >= 8, ends  # one or two may have come after the end
+    assert sum(one["kills"] for one in killed) >= 10, ends
     for one in killed:
         assert one["equal"], ends
-        assert not one["failed"], ends
+        assert one["code"] == 0, ends
         assert one["half"] == one["again"] == one["rewritten"] == one["left"] == [], ends
         assert one["progress"] == sorted(one["progress"]), ends
         assert one["progress"][-1] == ends["trials"], ends

@@ -207,7 +207,7 @@ def test_a_race_with_other_settings_is_refused_and_what_is_there_is_kept(tmp_pat
     assert replace(load(tmp_path), found=0) == first
 
 
-@pytest.mark.parametrize(("sampler", "budget"), [("qmc", 2), ("tpe", 13), ("gp", 8)])
+@pytest.mark.parametrize(("sampler", "budget"), [("qmc", 2), ("tpe", 13), ("gp", 7)])
 def test_a_race_that_stops_after_any_job_goes_on_as_if_it_had_not(tmp_path, unmeasured, trained, sampler, budget):
     """Also where what is tried next depends on what was found."""
     changes = {"sampler": sampler, "budget": budget, "studies": 1, "methods": plain_method(momentum=0.5)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -173,7 +174,9 @@ def run(
     _check_device(protocol.device, where)
     for method in entrants.methods:
         _check_space(method)
-    with one_thread():
+    with one_thread(), ExitStack() as opened:
+        if isinstance(where, str):  # that a cluster does not answer is said before anything is written
+            where = opened.enter_context(engine.executor(where, workers))
         manifest = entrants.manifest(protocol, command)
         store = Store(Path(folder) if folder is not None else Path("race-store") / manifest.hash[:8])
         held = store.begin(manifest)
