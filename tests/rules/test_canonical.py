@@ -370,9 +370,9 @@ SHORT = [(name, text) for name, text in LEGAL if name not in ("lines-200", "chai
 
 @pytest.mark.parametrize("text", [text for _, text in SHORT], ids=[name for name, _ in SHORT])
 def test_canonical_text_of_any_legal_text_is_its_own(text):
-    start = time.perf_counter()
+    start = time.process_time()
     assert_canonical_is_a_fixed_point(rule_of(text, **({"lr": 0.1} if re.search(r"\blr\b", text) else {})))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_condition_that_is_always_true_leaves_a_rule_of_the_language():
@@ -385,9 +385,9 @@ def test_canonical_form_of_many_states_comes_within_seconds():
     chain = dict(LEGAL)["chain-of-150-states"]
     alike = "\n".join([*(f"m{i} = 0.9*m{i} + g" for i in range(60)), f"w = w - {'*'.join(f'm{i}' for i in range(60))}"])
     for text in (chain.replace("lr*", ""), alike):
-        start = time.perf_counter()
+        start = time.process_time()
         rule_of(text).canonical()
-        assert time.perf_counter() - start < 5
+        assert time.process_time() - start < 5
 
 
 # Random programs
