@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
-import importlib.util
 import inspect
 import math
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
 import torch
 
 from thalweg.race.recipe import RECIPE
 from thalweg.race.record import Value
 from thalweg.race.spaces import Dimension, Float, Space
+from thalweg.tasks.user import module_from
 
 # How a step is called: without a closure; with one that it calls itself (LBFGS); after the gradients are there, with
 # one for further passes (SAM).
@@ -201,27 +198,9 @@ def _from_package(place: str, path: str) -> tuple[ModuleType, str]:
 
 
 def _from_file(file: Path, path: str) -> tuple[ModuleType, str]:
-    """A file as a module, and its text. Other processes may not have it, so what it defines is pickled by value."""
-    file = file.expanduser().resolve()
-    if not file.is_file():
-        raise ValueError(f"optimizer {path!r}: there is no file {file}")
-    content = file.read_bytes()
-    name = f"thalweg_optimizer_{file.stem}_{hashlib.sha256(bytes(file) + content).hexdigest()[:12]}"
-    source = content.decode(errors="replace")
-    if name in sys.modules:
-        return sys.modules[name], source
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where dataclasses and pickle look it up
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise ValueError(f"optimizer {path!r}: importing {file} raised {type(error).__name__}: {error}") from error
-    cloudpickle.register_pickle_by_value(module)
-    return module, source
+    """A file as a module, and its text."""
+    module = module_from(file, f"optimizer {path!r}")
+    return module, file.expanduser().read_text(errors="replace")
 
 
 def _is_value(default: Any) -> bool:

@@ -27,9 +27,7 @@ def user_task(name: str) -> Task:
     """
     path_text, _, function_name = name.rpartition(":")
     path = Path(path_text).expanduser()
-    if not path.is_file():
-        raise ValueError(f"task {name}: there is no file {path.absolute()}")
-    module = _module(path.resolve(), name)
+    module = module_from(path, f"task {name}")
     function = getattr(module, function_name, None)
     if function is None:
         known = [key for key, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
@@ -52,22 +50,28 @@ def user_task(name: str) -> Task:
     return task
 
 
-def _module(path: Path, name: str) -> ModuleType:
-    """The file as a module. Other processes may not have it, so what it defines is pickled by value."""
+def module_from(path: Path, whose: str) -> ModuleType:
+    """A user's file as a module. Other processes may not have it, so what it defines is pickled by value.
+
+    Raises ValueError, which begins with `whose`, where there is no such file or it cannot be run.
+    """
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise ValueError(f"{whose}: there is no file {path}")
     content = path.read_bytes()
     module_name = f"thalweg_user_{path.stem}_{hashlib.sha256(bytes(path) + content).hexdigest()[:12]}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"task {name}: {path} is no Python file")
+        raise ValueError(f"{whose}: {path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # where dataclasses and pickle look it up
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a user's own file raises
         del sys.modules[module_name]
-        raise ValueError(f"task {name}: {path} could not be run: {_told(error, path)}") from error
+        raise ValueError(f"{whose}: {path} could not be run: {_told(error, path)}") from error
     cloudpickle.register_pickle_by_value(module)
     return module
 
