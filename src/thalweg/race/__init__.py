@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 from thalweg.race.engine import EngineError, WorkerDied, available_cpus
+from thalweg.race.jobs import TrialFailed
 from thalweg.race.method import Method, method_from, method_named, with_ablations
 from thalweg.race.races import Progress, race
 from thalweg.race.recipe import Recipe
@@ -27,6 +28,7 @@ __all__ = [
     "Record",
     "Store",
     "StoreError",
+    "TrialFailed",
     "WorkerDied",
     "available_cpus",
     "load",

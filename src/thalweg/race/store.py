@@ -211,11 +211,9 @@ class Store:
 
     def _writing(self, path: Path, write: Callable[[], Made]) -> Made:
         try:
-            try:
-                return write()
-            except FileNotFoundError:  # its folder is not there yet
+            if not path.parent.is_dir():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                return write()
+            return write()
         except OSError as error:
             raise StoreError(
                 f"cannot write {path}: {error.strerror}; what is finished is safe, and the same command goes on from it"
