@@ -48,6 +48,17 @@ def validation_alone():
 def good():
     return Task(model, loss, (inputs, targets), name="good")
 """
+KEEPING = """
+class Keeping:
+    seen = 0
+
+    def __call__(self, outputs, targets):
+        self.seen += 1
+        return loss(outputs, targets)
+
+def keeping():
+    return Task(model, Keeping(), (inputs, targets))
+"""
 OPTIMIZERS = """
 import torch
 
@@ -113,6 +124,10 @@ BAD = {
     "from a file that is no report": (("race", "--from", "tasks.py"), "tasks.py"),
     "from a folder that is no store": (("race", "--from", "empty"), "is not the store of a race"),
     "no cluster there": ((*RACE, "--engine", "tcp://127.0.0.1:9"), "no Dask scheduler answers"),
+    "from, and another race": (
+        ("race", "--from", "tasks.py", "--seeds", "3"), "--seeds '3' cannot be given with --from",
+    ),
+    "from, over itself": (("race", "--from", "tasks.py", "--out", "tasks.py"), "must be another file than the one"),
     "tune nothing": (("tune",), "must name at least one"),
     "tune by no sampler": (("tune", "--tasks", "iris", "--sampler", "best"), "--sampler 'best' is unknown"),
     "report of nothing": (("report", "nowhere"), "nowhere"),
@@ -174,7 +189,7 @@ def refused(folder, *arguments):
 
 def test_a_store_of_another_race_is_refused_and_says_what_differs(folder, store):
     said = refused(folder, "race", *TINY, "--methods", "adam", "--tasks", "iris", "--store", "store")
-    assert "store holds another race (its methods are sgd; its baseline is sgd); give another --store" in said
+    assert "store holds another race (its methods are sgd; its baseline is sgd); give another store" in said
 
 
 def test_a_manifest_of_another_version_is_refused(folder, store):
@@ -194,6 +209,28 @@ def test_an_unreadable_record_is_refused(folder, store):
     broken.write_text("{")
     assert f"{broken.name} is not a readable record" in refused(folder, *RACE)
     assert f"{broken.name} is not a readable record" in refused(folder, "report", "store")
+
+
+def test_a_record_that_holds_nan_is_refused(folder, store):
+    broken = sorted(store.glob("trials/*/*.json"))[0]
+    broken.write_text(broken.read_text().replace('"seconds": ', '"seconds": NaN, "was": '))
+    assert f"{broken.name} is not a readable record (NaN is no number" in refused(folder, "report", "store")
+
+
+def test_a_record_that_is_deleted_is_made_again(folder, store):
+    gone = sorted(store.glob("trials/*/*.json"))[0]
+    before = json.loads(gone.read_text())
+    gone.unlink()
+    assert "is not finished: give its command again" in refused(folder, "report", "store")
+    assert runner.invoke(app, RACE).exit_code == 0
+    after = json.loads(gone.read_text())
+    assert {**before, "seconds": 0, "members": 0} == {**after, "seconds": 0, "members": 0}
+
+
+def test_a_loss_that_keeps_something_is_refused(folder):
+    (folder / "keeping.py").write_text(TASKS + KEEPING)
+    said = refused(folder, *RACE, "--task", "keeping.py:keeping")
+    assert "the loss keeps something from call to call" in said
 
 
 def test_a_race_that_is_not_finished_has_no_report(folder, store):

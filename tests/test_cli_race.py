@@ -62,7 +62,7 @@ def test_tuning_prints_what_each_study_chose_and_reads_no_test_part(tmp_path):
     arguments = ("--tasks", "iris", "--methods", "sgd", "--draws", "3", "--studies", "2", "--epochs", "1")
     result = run("tune", "--workers", "1", "--store", "store", *arguments)
     assert result.exit_code == 0, result.output
-    assert len(re.findall(r"iris +sgd +[01] +lr=", result.stdout)) == 2
+    assert len(re.findall(r"iris +sgd +[12] +lr=", result.stdout)) == 2
     records = [json.loads(path.read_text()) for path in tmp_path.glob("store/trials/*/*.json")]
     assert {record["role"] for record in records} == {"tuning"}
     assert {record["test_metric"] for record in records} == {None}

@@ -183,7 +183,7 @@ def test_a_folder_is_one_races_and_says_what_another_would_change(tmp_path):
     Store(tmp_path).begin(MANIFEST)
     before = (tmp_path / "manifest.json").read_bytes()
     other = made_manifest(protocol=replace(MANIFEST.protocol, draws=9, sampler="tpe"))
-    with pytest.raises(OtherRace, match=r"another race \(its draws is 1; its sampler is qmc\); give another --store"):
+    with pytest.raises(OtherRace, match=r"another race \(its draws is 1; its sampler is qmc\); give another store"):
         Store(tmp_path).begin(other)
     assert (tmp_path / "manifest.json").read_bytes() == before
 
@@ -200,7 +200,7 @@ def test_a_longer_race_takes_the_folder_over(tmp_path):
     taken = Store(tmp_path).begin(more)
     assert taken.hash == more.hash == Store(tmp_path).manifest().hash
     assert taken.provenance == {"command": "more", "before": [MANIFEST.provenance]}
-    with pytest.raises(OtherRace, match="its seeds is 9"):
+    with pytest.raises(OtherRace, match="it has 9 seeds, which are more"):
         Store(tmp_path).begin(MANIFEST)
 
 
@@ -273,7 +273,7 @@ def test_a_finished_race_is_read_from_its_folder_alone(tmp_path):
     ("missing", "said"),
     [
         ("cells/iris/adam.json", "is not finished: give its command again"),
-        ("trials/fi/final.json", "is missing; give the command again to run that trial"),
+        ("trials/fi/final.json", "is not finished: give its command again"),
         ("manifest.json", "is not the store of a race"),
     ],
 )

@@ -60,4 +60,4 @@ def test_a_plain_function_becomes_a_metric_of_its_name():
     metric = named_metric(mean_error)
     assert (metric.name, metric.title) == ("mean_error", "Mean error")
     assert metric.function(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 1.0])).item() == 2
-    assert named_metric(lambda outputs, targets: 0.0).name == "lambda"
+    assert named_metric(lambda outputs, targets: 0.0).name == "metric"

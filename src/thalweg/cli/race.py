@@ -14,7 +14,12 @@ if TYPE_CHECKING:  # these import torch, which takes seconds: `thalweg --help` n
     from thalweg.race.again import Again
 
 
+# With --from the race is that of the source: these say where and how it is run, and nothing about what.
+WITH_FROM = ("again", "store", "out", "workers", "engine", "data_dir")
+
+
 def command(
+    context: typer.Context,
     preset: Annotated[str, typer.Argument(help="bundled (no data needed), uci, or vision.")] = "bundled",
     tasks: options.Tasks = None,
     methods: options.Methods = None,
@@ -29,7 +34,9 @@ def command(
     baseline: Annotated[str | None, typer.Option(help="The method that the others are compared with.")] = None,
     margin: Annotated[float | None, typer.Option(help="The difference in score that is too small to matter.")] = None,
     store: options.StoreFolder = None,
-    out: Annotated[Path, typer.Option(help="The report.")] = Path("race.html"),
+    out: Annotated[
+        Path | None, typer.Option(help="The report; by default race.html, with --from race-again.html.")
+    ] = None,
     again: Annotated[
         Path | None, typer.Option("--from", help="Run the race of this store or report again, and compare.")
     ] = None,
@@ -43,6 +50,11 @@ def command(
 
     Three races have a name: bundled (the default), uci and vision. Every option changes one thing of them.
     """
+    if again is not None:
+        _check_alone(context)
+    out = out or Path("race.html" if again is None else "race-again.html")
+    if again is not None and out.resolve() == again.resolve():
+        refuse("--out", out, "must be another file than the one that --from reads")
     options.check_counts(
         ("--seeds", seeds, 1),
         ("--draws", draws, 1),
@@ -80,6 +92,15 @@ def command(
     _report(result, out)
 
 
+def _check_alone(context: typer.Context) -> None:
+    """Refuses options that would have to change the race that --from names."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in WITH_FROM:
+            option = "PRESET" if name == "preset" else f"--{name.replace('_', '-')}"
+            refuse(option, context.params[name], "cannot be given with --from: the race is that of the source")
+
+
 def _run_again(
     source: Path, store: Path | None, out: Path, engine: str | None, workers: int, data_dir: Path | None
 ) -> None:
@@ -108,7 +129,8 @@ def _compared(outcome: "Again") -> str:
     differing = outcome.differing
     lines = [f"{len(outcome.outcomes) - len(differing)} of {len(outcome.outcomes)} records are equal to the bit."]
     for one in differing[:20]:
-        lines.append(f"  differs: {one.trial}: {_score(one.theirs)} there, {_score(one.ours)} here")
+        scores = "" if one.theirs is None else f": {_score(one.theirs)} there, {_score(one.ours)} here"
+        lines.append(f"  differs: {one.trial}{scores}")
     if len(differing) > 20:
         lines.append(f"  and {len(differing) - 20} more")
     lines += [f"Other than there: {circumstance}" for circumstance in outcome.circumstances]

@@ -41,6 +41,7 @@ def announce(entrants: "Entrants", protocol: "Protocol", workers: int) -> None:
         f"Methods: {', '.join(shown(method.name) for method in methods)}\n"
         f"Tasks: {', '.join(shown(task.name) for task in tasks)}",
         highlight=False,
+        soft_wrap=True,
     )
 
 

@@ -18,9 +18,9 @@ def command(
     task: options.Task = None,
     optimizer: options.Optimizer = None,
     space: options.Space = None,
-    draws: options.Draws = 25,
+    draws: options.Draws = 9,
     studies: options.Studies = 3,
-    sampler: options.Sampler = "tpe",
+    sampler: options.Sampler = "qmc",
     epochs: options.Epochs = None,
     store: options.StoreFolder = None,
     workers: options.Workers = None,
@@ -68,7 +68,7 @@ def _table(result: "RaceResult") -> Table:
             settings = ", ".join(f"{name}={_value(best.hyperparameters[name])}" for name in names)
             edges = [w for d in dimensions[method] if (w := d.edge_warning(best.hyperparameters))]
             table.add_row(
-                shown(task), shown(method), str(study.index), "\n".join([settings, *edges]),
+                shown(task), shown(method), str(study.index + 1), "\n".join([settings, *edges]),
                 f"{best.score:.4f}", f"{study.draws[0].score:.4f}",
             )  # fmt: skip
     return table

@@ -72,15 +72,16 @@ class Cohort:
         `inputs`, `targets` and what else the loss takes have a leading axis of members. The networks are in training
         mode: dropout layers draw, running statistics move.
         """
-        key = _key(inputs, targets, *extras)
-        if key not in self._masks:
-            self._masks[key] = self._try_alone(inputs[0], targets[0], *(x[0] for x in extras))
-        masks = self._masks[key]
+        masks = self._masks_for(inputs, targets, *extras)
         if masks is not None:
             masks.draw()
-        drawn = {} if masks is None else {f"{name}.mask": mask for name, mask in masks.flat.items()}
-        losses, *grads = self._call("gradients", self.buffers | drawn, inputs, targets, *extras)
+        losses, *grads = self._call("gradients", self.buffers | _named(masks), inputs, targets, *extras)
         return losses, dict(zip(self.params, grads, strict=True))
+
+    def prepare(self, inputs: Tensor, targets: Tensor, *extras: Tensor) -> None:
+        """Does now what the first call of `gradients` with arguments of this layout does once: trying and tracing."""
+        masks = self._masks_for(inputs, targets, *extras)
+        self._ready("gradients", self.buffers | _named(masks), inputs, targets, *extras)
 
     def outputs(self, inputs: Tensor) -> Tensor:
         """What each member answers to its own inputs, in evaluation mode: (members, n, ...)."""
@@ -104,13 +105,25 @@ class Cohort:
     # All members at once
 
     def _call(self, name: str, buffers: dict[str, Tensor], *given: Tensor) -> Sequence[Tensor]:
-        """Runs a program, which is traced once for each layout of what it is given."""
+        """Runs a program."""
+        program, state = self._ready(name, buffers, *given)
+        with torch.no_grad():
+            return program(*state.values(), *given)
+
+    def _ready(self, name: str, buffers: dict[str, Tensor], *given: Tensor) -> tuple[Program, dict[str, Tensor]]:
+        """A program, traced once for each layout of what it is given, and the tensors of the members that it reads."""
         state = {} if name == "losses" else self.params | self.frozen | buffers
         key = (name, *state, *_key(*given))
         if key not in self._programs:
             self._programs[key] = self._program(name, state, given)
-        with torch.no_grad():
-            return self._programs[key](*state.values(), *given)
+        return self._programs[key], state
+
+    def _masks_for(self, inputs: Tensor, targets: Tensor, *extras: Tensor) -> Masks | None:
+        """Where the masks of such a batch are drawn, after one member has been tried on it."""
+        key = _key(inputs, targets, *extras)
+        if key not in self._masks:
+            self._masks[key] = self._try_alone(inputs[0], targets[0], *(x[0] for x in extras))
+        return self._masks[key]
 
     def _program(self, name: str, state: dict[str, Tensor], given: Sequence[Tensor]) -> Program:
         """The call for all members, as one that takes and returns lists of tensors."""
@@ -176,6 +189,11 @@ class Cohort:
         if passes and self.generators is None:
             raise ValueError("generators must be one for each member, because the networks have dropout; got None")
         return Masks(passes, self._rates, self.generators) if passes and self.generators else None
+
+
+def _named(masks: Masks | None) -> dict[str, Tensor]:
+    """Masks by the names of the buffers that hold them."""
+    return {} if masks is None else {f"{name}.mask": mask for name, mask in masks.flat.items()}
 
 
 def _key(*tensors: Tensor) -> tuple[Any, ...]:

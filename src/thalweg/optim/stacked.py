@@ -124,6 +124,11 @@ class StackedOptimizer:
         """How many steps each member has made: int64 (members,)."""
         return torch.from_numpy(self._clocks.copy())
 
+    def prepare(self) -> None:
+        """Compiles the step now, rather than when it is first taken."""
+        if self.backend == "native":
+            _ = self._kernels
+
     def step(self, grads: Tensors, active: Any = None) -> None:
         """Steps every member, or those that `active` (a bool for each) has not stopped.
 

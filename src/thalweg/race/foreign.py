@@ -44,7 +44,8 @@ class Foreign:
             optimizer = self.make(params, **hyperparameters)
         except Exception as error:  # packages have errors of their own for this
             raise ValueError(
-                f"{self.path} cannot be made with {hyperparameters}: {type(error).__name__}: {error}"
+                f"{self.path} cannot be made with {hyperparameters}: {type(error).__name__}: {error}; where it needs "
+                "more, write a function of (params, lr=...) that makes it, and name file.py:function"
             ) from error
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise ValueError(f"{self.path} must make a torch.optim.Optimizer, got {type(optimizer).__name__}")

@@ -142,7 +142,10 @@ def differences(new: Manifest, old: Manifest) -> list[str]:
     if changed:
         found.append(f"the rule, the defaults or the search space of {', '.join(changed)} are others")
     for name, theirs in dataclasses.asdict(old.protocol).items():
-        if getattr(new.protocol, name) != theirs:
+        if name == "seeds":
+            if new.protocol.seeds < theirs:
+                found.append(f"it has {theirs} seeds, which are more")
+        elif getattr(new.protocol, name) != theirs:
             found.append(f"its {name} is {theirs}")
     return found
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 SCHEMA = 2  # raise it whenever the meaning of a record, or of what leads to one, changes
 
@@ -83,7 +83,7 @@ class Record:
     @classmethod
     def from_json(cls, text: str) -> "Record":
         """Reads what `to_json` wrote. Raises ValueError, KeyError or TypeError when the text is not a record."""
-        fields: dict[str, Any] = json.loads(text)
+        fields: dict[str, Any] = json.loads(text, parse_constant=_refused)
         if fields["schema"] != SCHEMA:
             raise ValueError(f"schema must be {SCHEMA}, got {fields['schema']}")
         for name in CURVES:
@@ -96,6 +96,10 @@ class Record:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             yield field.name, dict(value) if isinstance(value, Mapping) else value
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number that a record holds")
 
 
 def values_from_json(values: Mapping[str, Any]) -> dict[str, Value]:

