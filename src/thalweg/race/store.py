@@ -71,9 +71,7 @@ class Store:
         elif held.hash != manifest.hash:
             if not extends(manifest, held):
                 found = "; ".join(differences(manifest, held))
-                raise OtherRace(
-                    f"{self.folder} holds another race ({found}); give another store, or the same command"
-                )
+                raise OtherRace(f"{self.folder} holds another race ({found}); give another store, or the same command")
             held = manifest.extending(held)
             self.put_manifest(held)
         remove_abandoned(self.folder)
