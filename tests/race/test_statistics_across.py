@@ -20,7 +20,6 @@ from thalweg.race.statistics import (
     pairwise_p,
     probability_of_improvement,
     rank,
-    score_profile,
 )
 
 # Areas under the curve of four classifiers on 14 data sets: Demsar 2006, table 6. On the last but one the table ranks
@@ -187,13 +186,6 @@ def test_the_probability_of_improvement_counts_wins_on_one_seed():
     assert p[2, 0] == pytest.approx(np.mean(SCORES[:, 2] > SCORES[:, 0]))
     np.testing.assert_allclose(p + p.T, 1)
     assert np.diag(p) == pytest.approx([0.5] * 3)
-
-
-def test_a_profile_of_scores_is_the_share_of_runs_above_each_threshold():
-    profile = score_profile(SCORES, [-np.inf, 0.0, np.inf])
-    assert profile[:, 0].tolist() == [1, 1, 1]
-    assert profile[:, 2].tolist() == [0, 0, 0]
-    assert profile[2, 1] == pytest.approx(np.mean(SCORES[:, 2] > 0))
 
 
 def test_wrong_shapes_are_refused():

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import permutation_test, ttest_ind, wilcoxon
+from scipy.stats import permutation_test, wilcoxon
 
 from thalweg.race.statistics import (
     holm,
@@ -15,7 +15,6 @@ from thalweg.race.statistics import (
     signed_rank_p,
     smallest_n,
     smallest_p,
-    welch_p,
 )
 
 
@@ -118,12 +117,3 @@ def test_scores_that_are_not_finite_are_refused(bad):
 def test_scores_of_unequal_seeds_are_refused():
     with pytest.raises(ValueError, match=r"equally many seeds, at least 1, got \(2,\) and \(3,\)"):
         paired_differences([1.0, 2.0], [1.0, 2.0, 3.0])
-
-
-def test_welch_from_a_table_is_welch_from_the_runs():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(0.3, 1, 30), rng.normal(0, 2, 20)
-    p = welch_p(a.mean(), a.std(ddof=1), 30, b.mean(), b.std(ddof=1), 20)
-    assert p == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue, rel=1e-12)
-    with pytest.raises(ValueError, match="2 or more runs each"):
-        welch_p(0.9, 0.01, 1, 0.8, 0.01, 30)

@@ -154,8 +154,14 @@ def test_the_line_to_paste_makes_the_optimizer_and_its_schedule():
 @pytest.mark.parametrize("kind", ["step", "one-cycle", "plateau"])
 def test_every_schedule_can_be_pasted(kind):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    exec(f"import torch\n{paste.scheduler_line({'schedule': kind, 'lr': 0.1})}",
-         {"optimizer": optimizer, "steps": 100, "epochs": 20})  # fmt: skip
+    names = {"optimizer": optimizer, "steps": 100, "epochs": 20}
+    exec(f"import torch\n{paste.scheduler_line({'schedule': kind, 'lr': 0.1})}", names)
+    rates = []
+    for _ in range(100):
+        optimizer.step()
+        names["scheduler"].step(*[1.0] * (kind == "plateau"))
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert min(rates) < 0.011
 
 
 def test_the_recommendation_is_a_setting_that_was_chosen_and_says_how_sure_it_is():

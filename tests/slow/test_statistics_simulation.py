@@ -189,3 +189,11 @@ def test_verdicts_are_about_the_settings_that_were_chosen():
     assert false_alarms(judge(differences[:, None]).verdict) > 0.2
     found = [tuning_noise(d, study) for d in differences]
     assert 0.93 <= np.mean([noise.low <= 0 <= noise.high for noise in found]) <= 0.97
+
+
+def test_a_verdict_is_about_the_settings_that_studies_chose_and_not_about_methods_under_any_tuning():
+    """Methods are equal on average; the luck of three studies, which their seeds share, moves scores by 0.5."""
+    races = Races(7, 30, 0.5, count=500)
+    luck = np.random.default_rng(0).normal(scale=0.5, size=(500, 7, 3))
+    found = judge(races.differences() + np.tile(luck, 10), races.margins(0.5))
+    assert false_alarms(found.verdict) > 0.5

@@ -116,7 +116,7 @@ def openml(monkeypatch):
         asked.append(arguments)
         return openml_answer(pd)
 
-    monkeypatch.setattr("thalweg.tasks.uci.datasets.fetch_openml", fetch)
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", fetch)
     return asked
 
 
@@ -154,7 +154,7 @@ def test_without_a_network_the_data_are_missing(tmp_path, monkeypatch):
     def fetch(**_):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("thalweg.tasks.uci.datasets.fetch_openml", fetch)
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", fetch)
     _, table = twin(tmp_path, "")
     with pytest.raises(DataMissing, match=r"could not be fetched from OpenML \(7\): OSError: no route .*--data-dir"):
         uci_task(table, "openml:nothing here").train()

@@ -67,10 +67,9 @@ def _constant(summary: Summary) -> tuple[str, ...]:
 def _long(summary: Summary) -> TextTable:
     rows = []
     for name in summary.order:
-        if name == summary.baseline:
-            counts = ("baseline", "", "", "")
-        else:
-            counts = tuple(str(summary.counts(name)[verdict]) for verdict in VERDICTS)  # type: ignore[assignment]
+        counts = ["baseline", "", "", ""]
+        if name != summary.baseline:
+            counts = [str(summary.counts(name)[verdict]) for verdict in VERDICTS]
         best = sum(best.method == name for best in summary.best.values())
         rows.append((shown(name), *counts, str(best), f"{summary.mean_rank(name):.1f}", _overhead(summary, name)))
     title = f"{len(summary.tasks)} tasks: how often each verdict was given against {shown(summary.baseline)}"

@@ -49,14 +49,13 @@ class Stack:
         self._steppers = [_Stepper(self.cohort.params, group, self.trials) for group in _groups(self.trials)]
         for stepper in self._steppers:
             self.counts.state_bytes[stepper.members] = stepper.state_bytes
+        self._prepared: set[int] = set()
         self._kept = {name: w.clone() for name, w in self._state().items()}
 
     def step(self, rows: Tensor, factors: np.ndarray, active: np.ndarray) -> None:
+        self._prepare(rows)
         start = time.perf_counter()
         inputs, targets = self._data["train"].rows(rows)
-        gathered = time.perf_counter() - start
-        self.cohort.prepare(inputs, targets, *self._extras)  # once for each batch size; it is no part of a step's time
-        start = time.perf_counter() - gathered
         all_active = bool(active.all())
         before = {} if all_active else {name: b.clone() for name, b in self.cohort.buffers.items()}
         _, grads = self.cohort.gradients(inputs, targets, *self._extras)
@@ -94,6 +93,12 @@ class Stack:
             kept = self._kept[name].clone()
             self._kept[name].copy_(own)
             own.copy_(kept)
+
+    def _prepare(self, rows: Tensor) -> None:
+        """What is done once for each batch size and is no part of the time of a step."""
+        if rows.shape[1] not in self._prepared:
+            self._prepared.add(rows.shape[1])
+            self.cohort.prepare(*self._data["train"].rows(rows), *self._extras)
 
     def _state(self) -> dict[str, Tensor]:
         return self.cohort.params | self.cohort.buffers

@@ -3,7 +3,6 @@
 from functools import cache, partial
 
 import torch
-from sklearn import datasets
 from torch.nn.functional import cross_entropy, mse_loss
 
 from thalweg.tasks.examples import Examples
@@ -64,12 +63,16 @@ def _classification(name: str, title: str, *, sizes: tuple[int, ...], batch_size
 
 @cache
 def _classes(name: str) -> Examples:
+    from sklearn import datasets  # a second, which whoever only lists tasks need not wait for
+
     inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
     return Examples(torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(targets, dtype=torch.int64))
 
 
 @cache
 def _regression(name: str) -> Examples:
+    from sklearn import datasets
+
     inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
     return Examples(
         torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(targets, dtype=torch.float32).reshape(-1, 1)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn import datasets
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -105,9 +104,11 @@ def fetch_table(table: Table, cache_folder: str | None = None) -> Examples:
 
     Raises DataMissing where it cannot be fetched, ValueError where it is not of the shape that is known of it.
     """
+    from sklearn.datasets import fetch_openml  # a second, which files in a folder need not wait for
+
     known = table.openml
     try:
-        bunch = datasets.fetch_openml(data_id=known.id, data_home=cache_folder, as_frame=True, parser=PARSER)
+        bunch = fetch_openml(data_id=known.id, data_home=cache_folder, as_frame=True, parser=PARSER)
     except ImportError as error:
         raise DataMissing(f"reading {table.title} from OpenML needs pandas: pip install pandas") from error
     except Exception as error:  # urllib's, http's and scikit-learn's own, whatever the network does

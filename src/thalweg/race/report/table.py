@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from thalweg.race import notation
@@ -73,31 +74,31 @@ class Table:
         return "data:text/csv;charset=utf-8," + quote(self.csv, safe=" ,;:/()[]=+*!'")
 
 
-def number(value: float, digits: int = 3, **how: object) -> Cell:
+def number(value: float, digits: int = 3, **how: Any) -> Cell:
     """A cell with a number to significant digits."""
-    return Cell(notation.number(value, digits), value, **how)  # type: ignore[arg-type]
+    return Cell(notation.number(value, digits), value, **how)
 
 
-def decimal(value: float, **how: object) -> Cell:
+def decimal(value: float, **how: Any) -> Cell:
     """A cell with a number of known size, to two places: a correlation, an effect size."""
-    return Cell(notation.fixed(value), value, **how)  # type: ignore[arg-type]
+    return Cell(notation.fixed(value), value, **how)
 
 
-def seconds(value: float, **how: object) -> Cell:
+def seconds(value: float, **how: Any) -> Cell:
     """A cell with a time; it sorts by, and exports, seconds."""
-    return Cell(notation.seconds(value), value, **how)  # type: ignore[arg-type]
+    return Cell(notation.seconds(value), value, **how)
 
 
-def count(value: float, **how: object) -> Cell:
+def count(value: float, **how: Any) -> Cell:
     """A cell with a whole number."""
-    return Cell(notation.count(value), value, **how)  # type: ignore[arg-type]
+    return Cell(notation.count(value), value, **how)
 
 
-def share(value: float, **how: object) -> Cell:
+def share(value: float, **how: Any) -> Cell:
     """A cell with a share of one in per cent; it exports the share."""
-    return Cell(notation.share(value), value, **how)  # type: ignore[arg-type]
+    return Cell(notation.share(value), value, **how)
 
 
-def p_value(p: float, **how: object) -> Cell:
+def p_value(p: float, **how: Any) -> Cell:
     """A cell with a p value."""
-    return Cell(notation.p_value(p), p, **how)  # type: ignore[arg-type]
+    return Cell(notation.p_value(p), p, **how)

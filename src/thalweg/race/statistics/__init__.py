@@ -18,7 +18,6 @@ from thalweg.race.statistics.across import (
     pairwise_p,
     probability_of_improvement,
     rank,
-    score_profile,
 )
 from thalweg.race.statistics.budgets import Width, expected_best, lr_width
 from thalweg.race.statistics.effects import (
@@ -37,7 +36,6 @@ from thalweg.race.statistics.paired import (
     Judgement,
     Verdict,
     against,
-    all_pairs,
     compare,
     judge,
 )
@@ -52,14 +50,12 @@ from thalweg.race.statistics.significance import (
     signed_ranks,
     smallest_n,
     smallest_p,
-    welch_p,
 )
 from thalweg.race.statistics.targets import (
     Steps,
     Target,
     TimeToTarget,
     cost_to_target,
-    ecdf,
     kaplan_meier,
     performance_profile,
     profile_integral,
@@ -83,7 +79,6 @@ __all__ = [
     "Width",
     "across_tasks",
     "against",
-    "all_pairs",
     "bca_interval",
     "cliffs_delta",
     "compare",
@@ -91,7 +86,6 @@ __all__ = [
     "cost_to_target",
     "critical_difference",
     "default_margin",
-    "ecdf",
     "expected_best",
     "friedman",
     "groups",
@@ -113,7 +107,6 @@ __all__ = [
     "probability_of_improvement",
     "profile_integral",
     "rank",
-    "score_profile",
     "seed_correlation",
     "sign_flip_p",
     "signed_rank_p",
@@ -124,5 +117,4 @@ __all__ = [
     "target_levels",
     "time_to_target",
     "tuning_noise",
-    "welch_p",
 ]

@@ -190,15 +190,6 @@ def probability_of_improvement(scores: ArrayLike) -> Array:
     return np.asarray((1 + np.sign(differences)).mean(axis=(0, 3)) / 2)
 
 
-def score_profile(scores: ArrayLike, thresholds: ArrayLike) -> Array:
-    """The share of runs whose normalised score exceeds each threshold, averaged over tasks: (methods, thresholds).
-
-    Takes scores of shape (tasks, methods, seeds). Agarwal et al. 2021.
-    """
-    values = _cube(scores)
-    return np.asarray((values[..., None] > np.asarray(thresholds, dtype=float)).mean(axis=(0, 2)))
-
-
 def _table(means: ArrayLike) -> Array:
     scores = np.asarray(means, dtype=float)
     if scores.ndim != 2 or 0 in scores.shape or not np.isfinite(scores).all():

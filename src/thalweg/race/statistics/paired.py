@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, cast
 
 import numpy as np
@@ -58,22 +58,6 @@ class Comparison:
     verdict: Verdict
     needed: int | None
 
-    @property
-    def swapped(self) -> Comparison:
-        """The same comparison seen from B."""
-        return replace(
-            self,
-            difference=-self.difference,
-            low=-self.high,
-            high=-self.low,
-            low_90=-self.high_90,
-            high_90=-self.low_90,
-            probability=1 - self.probability,
-            cliff=-self.cliff,
-            hedges=-self.hedges,
-            verdict=SWAPPED.get(self.verdict, self.verdict),
-        )
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -108,17 +92,6 @@ def against(
     others = [name for name in scores if name != baseline]
     compared = compare([(scores[name], scores[baseline]) for name in others], margin, test)
     return dict(zip(others, compared, strict=True))
-
-
-def all_pairs(
-    scores: Mapping[str, ArrayLike], margin: float | None = None, test: Test = "signed-rank"
-) -> dict[tuple[str, str], Comparison]:
-    """Every method against every other, by both names and in both orders; the k (k - 1) / 2 pairs are one family."""
-    names = list(scores)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    compared = compare([(scores[a], scores[b]) for a, b in pairs], margin, test)
-    found = dict(zip(pairs, compared, strict=True))
-    return found | {(b, a): comparison.swapped for (a, b), comparison in found.items()}
 
 
 def compare(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, ttest_ind_from_stats
+from scipy.stats import rankdata
 
 LEVEL = 0.05
 FLIPS = 9999  # of the sign-flip test where 2^n are too many
@@ -133,17 +132,3 @@ def smallest_n(comparisons: int) -> int:
     (6, 9, 11)
     """
     return next(n for n in count(1) if smallest_p(n, comparisons) < LEVEL)
-
-
-def welch_p(mean_a: float, sd_a: float, n_a: int, mean_b: float, sd_b: float, n_b: int) -> float:
-    """The two-sided p of Welch's t test from published means and standard deviations.
-
-    For tables of others alone: it knows of no pairing and takes normal scores for granted, so what rests on it has to
-    be flagged as such. Raises ValueError where a table cannot say anything.
-    """
-    if min(n_a, n_b) < 2 or not (math.isfinite(sd_a + sd_b) and min(sd_a, sd_b) >= 0 and sd_a + sd_b > 0):
-        raise ValueError(
-            f"welch_p needs 2 or more runs each and standard deviations that are not both 0, got n = {n_a} and {n_b}, "
-            f"sd = {sd_a} and {sd_b}"
-        )
-    return float(ttest_ind_from_stats(mean_a, sd_a, n_a, mean_b, sd_b, n_b, equal_var=False).pvalue)

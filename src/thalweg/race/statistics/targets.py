@@ -100,13 +100,6 @@ def kaplan_meier(costs: ArrayLike, censored: ArrayLike) -> Steps:
     return Steps(tuple(steps.tolist()), tuple((1 - np.cumprod(1 - arrived / at_risk)).tolist()))
 
 
-def ecdf(costs: ArrayLike) -> Steps:
-    """The share of all runs that have reached a target by each cost; those that never do count in the whole."""
-    reached = np.asarray(costs, dtype=float)
-    steps, counts = np.unique(reached[np.isfinite(reached)], return_counts=True)
-    return Steps(tuple(steps.tolist()), tuple((np.cumsum(counts) / len(reached)).tolist()))
-
-
 def performance_profile(costs: ArrayLike, factors: ArrayLike) -> Array:
     """The share of tasks that each method solves within each factor of the cheapest (Dolan and Moré 2002).
 
