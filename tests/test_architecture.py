@@ -16,8 +16,10 @@ MAY_IMPORT = {
     "optim": {"files", "names", "rules"},
     "tasks": {"files", "names"},
     "cohort": {"files", "names", "rules", "optim", "tasks"},
-    "race": {"files", "names", "rules", "optim", "tasks", "cohort"},
-    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "race"},
+    "swarm": {"files", "names", "rules", "optim", "cohort"},
+    "race": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm"},
+    "reproduce": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "race"},
+    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "race", "reproduce"},
 }
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, stack_module_state
+from torch.func import functional_call, grad, grad_and_value, stack_module_state
 
 from thalweg.cohort.likeness import Unstackable, check_alike, copied, differing, remembered, spared_generators
 from thalweg.cohort.tracing import Program, traced
@@ -72,15 +72,29 @@ class Cohort:
         `inputs`, `targets` and what else the loss takes have a leading axis of members. The networks are in training
         mode: dropout layers draw, running statistics move.
         """
-        masks = self._masks_for(inputs, targets, *extras)
+        masks = self._masks_for(inputs, self._loss_on(targets, *extras), targets, *extras)
         if masks is not None:
             masks.draw()
         losses, *grads = self._call("gradients", self.buffers | _named(masks), inputs, targets, *extras)
         return losses, dict(zip(self.params, grads, strict=True))
 
+    def gradients_through(self, inputs: Tensor, of_outputs: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """The gradients, where `of_outputs` says what the gradient with respect to the outputs (members, n, ...) is.
+
+        The networks answer first, in training mode, then once more to be differentiated: with the same masks, and
+        running statistics move once.
+        """
+        masks = self._masks_for(inputs, torch.sum)
+        if masks is not None:
+            masks.draw()
+        passing = {name: b.clone() for name, b in self.buffers.items()}
+        (outputs,) = self._call("answers", passing | _named(masks), inputs)
+        grads = self._call("pulled back", self.buffers | _named(masks), inputs, of_outputs(outputs))
+        return dict(zip(self.params, grads, strict=True))
+
     def prepare(self, inputs: Tensor, targets: Tensor, *extras: Tensor) -> None:
         """Does now what the first call of `gradients` with arguments of this layout does once: trying and tracing."""
-        masks = self._masks_for(inputs, targets, *extras)
+        masks = self._masks_for(inputs, self._loss_on(targets, *extras), targets, *extras)
         self._ready("gradients", self.buffers | _named(masks), inputs, targets, *extras)
 
     def outputs(self, inputs: Tensor) -> Tensor:
@@ -118,26 +132,35 @@ class Cohort:
             self._programs[key] = self._program(name, state, given)
         return self._programs[key], state
 
-    def _masks_for(self, inputs: Tensor, targets: Tensor, *extras: Tensor) -> Masks | None:
-        """Where the masks of such a batch are drawn, after one member has been tried on it."""
-        key = _key(inputs, targets, *extras)
+    def _masks_for(self, inputs: Tensor, measure: Callable[[Tensor], Tensor], *others: Tensor) -> Masks | None:
+        """Where the masks of such a batch are drawn, after one member has been tried on it; `measure` makes a number of
+        its outputs."""
+        key = _key(inputs, *others)
         if key not in self._masks:
-            self._masks[key] = self._try_alone(inputs[0], targets[0], *(x[0] for x in extras))
+            self._masks[key] = self._try_alone(inputs[0], measure)
         return self._masks[key]
+
+    def _loss_on(self, targets: Tensor, *extras: Tensor) -> Callable[[Tensor], Tensor]:
+        """The loss of the first member, of its outputs alone."""
+        return lambda outputs: self.loss(outputs, targets[0], *(x[0] for x in extras))
 
     def _program(self, name: str, state: dict[str, Tensor], given: Sequence[Tensor]) -> Program:
         """The call for all members, as one that takes and returns lists of tensors."""
         calls: dict[str, Callable[..., Any]] = {
             "gradients": grad_and_value(self._loss_of),
+            "answers": self._outputs_of,
+            "pulled back": grad(self._inner_product),
             "outputs": self._outputs_of,
             "losses": self._plain_loss,
         }
-        self._network.train(name == "gradients")
+        self._network.train(name in ("gradients", "answers", "pulled back"))
 
         def call(*flat: Tensor) -> Sequence[Tensor]:
             named = dict(zip(state, flat, strict=False))
             params = {key: named.pop(key) for key in self.params if key in named}
             result: Any = torch.vmap(calls[name])(params, named, *flat[len(state) :])
+            if name == "pulled back":
+                return tuple(result.values())
             if name != "gradients":
                 return (result,)
             grads, losses = result
@@ -150,6 +173,12 @@ class Cohort:
     ) -> Tensor:
         return self.loss(self._outputs_of(params, others, inputs), targets, *extras).reshape(())
 
+    def _inner_product(
+        self, params: dict[str, Tensor], others: dict[str, Tensor], inputs: Tensor, gradient: Tensor
+    ) -> Tensor:
+        """What has this gradient with respect to the outputs."""
+        return (self._outputs_of(params, others, inputs) * gradient).sum()
+
     def _outputs_of(self, params: dict[str, Tensor], others: dict[str, Tensor], inputs: Tensor) -> Tensor:
         for layer in self._dropouts.values():
             layer.passed = 0
@@ -160,7 +189,7 @@ class Cohort:
 
     # One member by itself
 
-    def _try_alone(self, inputs: Tensor, targets: Tensor, *extras: Tensor) -> Masks | None:
+    def _try_alone(self, inputs: Tensor, measure: Callable[[Tensor], Tensor]) -> Masks | None:
         """Trains the first member for a step, without effect, to see what a trace would not: a trace keeps what depends
         on nothing but tensors. Returns where masks of this shape are drawn, None where no member drops anything."""
         network = self.network(0).train()
@@ -169,12 +198,11 @@ class Cohort:
         weights = {name: w for name, w in network.named_parameters() if w.requires_grad}
         before, buffers = remembered(network), dict(network.named_buffers())
         with spared_generators(inputs.device) as drew, dropout.passes_seen(network) as passes, torch.enable_grad():
-            loss = self.loss(network(inputs.clone()), targets, *extras)
+            loss = measure(network(inputs.clone()))
             if loss.numel() != 1:
                 raise ValueError(f"the loss must be a tensor of one number, got shape {tuple(loss.shape)}")
-            grads = torch.autograd.grad(loss.reshape(()), list(weights.values()), allow_unused=True)
+            unused = _without_part(loss, weights)
             drawn = drew()
-        unused = [name for name, g in zip(weights, grads, strict=True) if g is None]
         replaced = [name for name, b in network.named_buffers() if b is not buffers.get(name)]
         changed = differing(before, remembered(network))
         for found, trouble in (
@@ -189,6 +217,14 @@ class Cohort:
         if passes and self.generators is None:
             raise ValueError("generators must be one for each member, because the networks have dropout; got None")
         return Masks(passes, self._rates, self.generators) if passes and self.generators else None
+
+
+def _without_part(loss: Tensor, weights: Mapping[str, Tensor]) -> list[str]:
+    """The names of parameters that have no part in the loss; of one made of steps, whose gradient is 0, none."""
+    if not loss.requires_grad:
+        return []
+    grads = torch.autograd.grad(loss.reshape(()), list(weights.values()), allow_unused=True)
+    return [name for name, g in zip(weights, grads, strict=True) if g is None]
 
 
 def _named(masks: Masks | None) -> dict[str, Tensor]:
