@@ -167,7 +167,7 @@ class _Maker:
             constant_metric=(0.4 if task.percent else 0.0) if final else None,
             untrained_metric=(0.31 if task.percent else -0.4) if final else None,
             diverged=diverged, stopped=stopped, seconds=self.seconds * steps * self.numbers.uniform(0.9, 1.1),
-            steps=steps, forward_passes=steps, backward_passes=steps, examples=steps * BATCH,
+            steps=steps, forward_passes=steps, backward_passes=steps, loss_evaluations=steps, examples=steps * BATCH,
             state_bytes=83 * 4 * (len(self.method) % 3), parameters=83, members=32,
             data_hash=f"d{rep}{final}", init_hash=f"i{rep}", order_hash=f"o{rep}",
         )  # fmt: skip

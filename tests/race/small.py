@@ -74,7 +74,8 @@ def made_record(**changes):
         "master": 0, "rep": 3, "role": "final", "train_loss": (1.5, 1e-300), "validation_loss": (2.0, 1 / 3),
         "validation_metric": (0.3, 1.0), "train_metric": 0.9, "test_metric": 0.95, "test_metric_best": 0.9,
         "test_loss": 0.1, "constant_metric": 0.35, "untrained_metric": 0.3, "diverged": False, "stopped": 1,
-        "seconds": 0.125, "steps": 12, "forward_passes": 12, "backward_passes": 12, "examples": 180, "state_bytes": 8,
+        "seconds": 0.125, "steps": 12, "forward_passes": 12, "backward_passes": 12, "loss_evaluations": 12,
+        "examples": 180, "state_bytes": 8,
         "parameters": 2, "members": 1, "data_hash": "d", "init_hash": "i", "order_hash": "o",
     }  # fmt: skip
     return Record(**values | changes)

@@ -248,7 +248,7 @@ def test_every_space_searches_hyperparameters_that_the_rule_has(name):
 
 def test_no_file_is_left_over():
     files = {entry.name for entry in resources.files("thalweg.race.spaces").iterdir() if entry.name.endswith(".toml")}
-    assert files == {f"{name}.toml" for name in (*GALLERY, "common", "default")}
+    assert files == {f"{name}.toml" for name in (*GALLERY, "common", "default", "scales")}
 
 
 @pytest.mark.parametrize("name", [name for name, entry in GALLERY.items() if entry.ablations])

@@ -14,6 +14,7 @@ from thalweg.race import foreign
 from thalweg.race.recipe import sign_penalty, smoothed
 from thalweg.race.seeds import Stream
 from thalweg.race.teams import EVALUATED, Counts, Member, size_of, synchronise
+from thalweg.swarm import OutputGradient
 from thalweg.tasks import Examples, dropout
 from thalweg.tasks.task import tensor_hash
 
@@ -50,6 +51,10 @@ class Alone:
         self._lrs = [group.get("lr") for group in self.optimizer.param_groups]
         self._factor = 1.0
         self._data = {name: _on(trial.part(name), device) for name in trial.parts}
+        if (through := trial.method.through) is not None:
+            gradient = through.make(loss, self._data["train"].targets, [trial.through], device)
+            gradient.generator = trial.candidates_generator(device)
+            self._loss = gradient
         self._kept = [x.detach().clone() for x in self._state()]
 
     def step(self, rows: Tensor, factors: np.ndarray, active: np.ndarray) -> None:
@@ -68,7 +73,11 @@ class Alone:
                 loss = self._loss(self.network(batch.inputs), batch.targets, *self._extras)
                 if loss.numel() != 1:
                     raise ValueError(f"the loss must be a tensor of one number, got shape {tuple(loss.shape)}")
-                loss.backward()
+                if loss.requires_grad:
+                    loss.backward()
+                else:  # a loss made of steps, whose gradient is 0
+                    for weight in self._weights:
+                        weight.grad = torch.zeros_like(weight)
             self._penalise()
             return loss.detach()
 
@@ -82,7 +91,8 @@ class Alone:
                 self._failed(error)
         synchronise(self.device)
         self.counts.seconds += time.perf_counter() - start
-        self.counts.add(active, passes=passes, examples=len(batch))
+        losses = self._loss.evaluations if isinstance(self._loss, OutputGradient) else 1
+        self.counts.add(active, passes=passes, examples=len(batch), losses=losses)
 
     def outputs(self, part: str) -> Tensor:
         self._switch("eval")

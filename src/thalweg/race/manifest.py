@@ -101,7 +101,8 @@ class Manifest:
         methods = []
         for method in fields["methods"]:
             space = tuple(dimension_from_dict(dimension) for dimension in method["space"])
-            methods.append(MethodInfo(**method | {"space": space, "ablations": tuple(method["ablations"])}))
+            tuples = {name: tuple(method[name]) for name in ("ablations", "loss_names")}
+            methods.append(MethodInfo(**method | {"space": space} | tuples))
         return cls(
             tuple(TaskInfo(**task) for task in fields["tasks"]),
             tuple(methods),

@@ -15,7 +15,9 @@ from thalweg.race import recipe
 from thalweg.race.foreign import Foreign, lbfgs, loaded, muon
 from thalweg.race.record import Value
 from thalweg.race.result import MethodInfo
-from thalweg.race.spaces import Space, check_space, space_of, with_common
+from thalweg.race.spaces import Space, check_space, scales_space, space_of, with_common
+from thalweg.race.through import Through
+from thalweg.race.through_methods import COMPOSED, Composed
 from thalweg.rules import Rule
 from thalweg.rules.gallery import GALLERY, Entry
 
@@ -26,7 +28,9 @@ class Method:
 
     `optimizer` is a rule, or a `Foreign` that makes any `torch.optim.Optimizer`. `hyperparameters` are those of draw 0,
     the published defaults; among them may be those of `thalweg.race.Recipe`: schedule, regularisation, batch size.
-    `ablations` names the plain methods that this one reduces to; a race compares it with those that run beside it.
+    `through` says where the gradient with respect to the network's outputs comes from, None for autograd; its
+    hyperparameters stand among the others. `ablations` names the plain methods that this one reduces to; a race
+    compares it with those that run beside it.
 
     Raises ValueError, naming the argument, where a value of the recipe is out of its range, or only for rules.
     """
@@ -38,11 +42,20 @@ class Method:
     ablations: tuple[str, ...] = ()
     title: str = ""
     source: str = ""
+    through: Through | None = None
 
     def __post_init__(self) -> None:
-        own_recipe, _ = recipe.split(self.hyperparameters)
+        own_recipe, _, _ = self.split()
         if own_recipe.decay is not None and isinstance(self.optimizer, Foreign):
             raise ValueError(f"decay is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
+        if own_recipe.label_smoothing and self.through is not None:
+            raise ValueError(f"label_smoothing is for losses that autograd differentiates, not for {self.name}")
+
+    def split(self) -> tuple[recipe.Recipe, dict[str, Value], dict[str, Any]]:
+        """The recipe, and the hyperparameters of what the gradient comes from and of the optimizer."""
+        own_recipe, others = recipe.split(self.hyperparameters)
+        through = {} if self.through is None else self.through.own(others)
+        return own_recipe, through, {name: value for name, value in others.items() if name not in through}
 
     @property
     def stackable(self) -> bool:
@@ -55,19 +68,23 @@ class Method:
 
     def make(self, params: Iterable[torch.nn.Parameter], generator: torch.Generator) -> torch.optim.Optimizer:
         """The optimizer over the parameters of one network; what a rule draws comes from the generator."""
-        own_recipe, own = recipe.split(self.hyperparameters)
+        own_recipe, _, own = self.split()
         if isinstance(self.optimizer, Rule):
             return optim.RuleOptimizer(params, self.optimizer, generator=generator, decay=own_recipe.decay, **own)
         return self.optimizer(params, **own)
 
     def definition(self) -> Any:
         """What, beside name and hyperparameters, decides how the method trains."""
-        return self.optimizer.definition()
+        own = self.optimizer.definition()
+        return own if self.through is None else [own, self.through.definition()]
 
     def info(self) -> MethodInfo:
         """The method as the store and the report show it."""
         text = self.optimizer.text if isinstance(self.optimizer, Rule) else self.optimizer.path
-        return MethodInfo(self.name, self.title, text, self._code(), self.source, self.space, self.ablations)
+        loss, names = ("", ()) if self.through is None else (self.through.code, tuple(self.split()[1]))
+        return MethodInfo(
+            self.name, self.title, text, self._code(), self.source, self.space, self.ablations, loss, names
+        )
 
     def _code(self) -> str:
         if isinstance(self.optimizer, Foreign):
@@ -75,10 +92,12 @@ class Method:
             called = name if place.endswith(".py") else f"{place}.{name}"
             return f"{called}(model.parameters(), {{}})"
         classes = {name.lower(): name for name in optim.__all__}
-        if self.name in classes and GALLERY[self.name].rule == self.optimizer:
-            return f"thalweg.optim.{classes[self.name]}(model.parameters(), {{}})"
-        if self.name in GALLERY and GALLERY[self.name].rule == self.optimizer:
-            rule = f"thalweg.rules.gallery.find({self.name!r}).rule"
+        name = COMPOSED[self.name].rule if self.name in COMPOSED else self.name
+        known = name in GALLERY and GALLERY[name].rule == self.optimizer
+        if known and name in classes:
+            return f"thalweg.optim.{classes[name]}(model.parameters(), {{}})"
+        if known:
+            rule = f"thalweg.rules.gallery.find({name!r}).rule"
         else:
             rule = f"rule  # {self.name}: {self.optimizer.text!r}\n   "
         return f"thalweg.optim.RuleOptimizer(model.parameters(), {rule}, {{}})"
@@ -109,9 +128,10 @@ SEARCHED: dict[str, Value] = {
 
 
 def names() -> list[str]:
-    """All methods that can be named: the rules of the gallery but the reference ones, and the others."""
+    """All methods that can be named: the rules of the gallery but the reference ones, others, and those of both with a
+    gradient from elsewhere."""
     others = [name for name in OTHERS if name != "muon" or hasattr(torch.optim, "Muon")]  # torch 2.9 has it
-    return [*(name for name, entry in GALLERY.items() if not entry.reference), *others]
+    return [*(name for name, entry in GALLERY.items() if not entry.reference), *others, *COMPOSED]
 
 
 def method_named(name: str) -> Method:
@@ -124,8 +144,10 @@ def method_named(name: str) -> Method:
         make, needed, title, source = OTHERS[key]
         optimizer = Foreign(make, f"thalweg.race.foreign:{make.__name__}")
         return _method(key, optimizer, {**optimizer.defaults, **needed}, title=title, source=source)
+    if key in COMPOSED:
+        return composed(key, COMPOSED[key])
     if key not in GALLERY:
-        near = difflib.get_close_matches(key, [*GALLERY, *OTHERS], n=1)
+        near = difflib.get_close_matches(key, [*GALLERY, *OTHERS, *COMPOSED], n=1)
         meant = f" (did you mean {shown(near[0])}?)" if near else ""
         raise ValueError(f"method {name!r} is unknown{meant}; allowed: {', '.join(map(shown, names()))}")
     entry: Entry = GALLERY[key]
@@ -149,10 +171,19 @@ def method_from(path: str, name: str | None = None) -> Method:
     return _method(name or path.rpartition(":")[2], optimizer, optimizer.defaults, title=path)
 
 
+def composed(name: str, parts: Composed) -> Method:
+    """The method that feeds a rule of the gallery with another gradient; it searches the rule's space and a scale."""
+    plain = method_named(parts.rule)
+    own = {**plain.hyperparameters, **parts.through.defaults}
+    space = plain.space + scales_space(parts.through.scales, own)
+    return Method(name, plain.optimizer, own, space, parts.ablations, parts.title, parts.source, parts.through)
+
+
 def with_ablations(named: Iterable[str]) -> list[str]:
     """The names of methods, each once, in the order given; then the ablations of all of them."""
     chosen = list(dict.fromkeys(name.replace("-", "_") for name in named))
-    plain = [ablation for name in chosen if name in GALLERY for ablation in GALLERY[name].ablations]
+    known: dict[str, Entry | Composed] = {**GALLERY, **COMPOSED}
+    plain = [ablation for name in chosen if name in known for ablation in known[name].ablations]
     return list(dict.fromkeys([*chosen, *plain]))
 
 

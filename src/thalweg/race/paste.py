@@ -42,8 +42,15 @@ class Recommendation:
 def optimizer_line(method: MethodInfo, hyperparameters: Mapping[str, Value]) -> str:
     """The expression that makes the optimizer: `thalweg.optim.AdamW(model.parameters(), lr=0.0032)`."""
     own = {n: v for n, v in hyperparameters.items() if n not in RECIPE or (n in OPTIONS and v is not None)}
-    head, _, tail = method.code.rpartition("{}")
-    return f"{head}{notation.settings(own)}{tail}" if own else f"{head.rstrip().removesuffix(',')}{tail}"
+    return _filled(method.code, {n: v for n, v in own.items() if n not in method.loss_names})
+
+
+def loss_line(method: MethodInfo, hyperparameters: Mapping[str, Value]) -> str:
+    """What makes the loss of a method that has its gradients from elsewhere than autograd; else empty."""
+    if not method.loss_code:
+        return ""
+    made = _filled(method.loss_code, {name: hyperparameters[name] for name in method.loss_names})
+    return f"loss_fn = {made}  # of the loss without reduction"
 
 
 def scheduler_line(hyperparameters: Mapping[str, Value]) -> str:
@@ -83,7 +90,8 @@ def recommend(summary: Summary) -> Recommendation:
         setting = best_study(summary.result.studies[task, name]).chosen.hyperparameters
     else:
         setting = sorted(chosen, key=_rate)[len(chosen) // 2]
-    lines = (f"optimizer = {optimizer_line(summary.methods[name], setting)}", scheduler_line(setting))
+    info = summary.methods[name]
+    lines = (loss_line(info, setting), f"optimizer = {optimizer_line(info, setting)}", scheduler_line(setting))
     words = surroundings(setting)
     return Recommendation(
         name,
@@ -91,6 +99,11 @@ def recommend(summary: Summary) -> Recommendation:
         words[0].upper() + words[1:],
         (*_certainty(summary, name), _spread(summary, chosen)),
     )
+
+
+def _filled(code: str, settings: Mapping[str, Value]) -> str:
+    head, _, tail = code.rpartition("{}")
+    return f"{head}{notation.settings(settings)}{tail}" if settings else f"{head.rstrip().removesuffix(',')}{tail}"
 
 
 def _certainty(summary: Summary, name: str) -> list[str]:

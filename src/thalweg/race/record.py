@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-SCHEMA = 2  # raise it whenever the meaning of a record, or of what leads to one, changes
+SCHEMA = 3  # raise it whenever the meaning of a record, or of what leads to one, changes
 
 Value = float | int | str | tuple[float, ...]
 CURVES = ("train_loss", "validation_loss", "validation_metric")
@@ -26,8 +26,10 @@ class Record:
     `stopped` is the epoch after which training ended. What concerns the test part is None in a tuning trial, which has
     none: the metric with the weights of the last epoch, the same with those of lowest validation loss, the loss, and
     the metrics of the constant answer and of the untrained network. `seconds` is the time spent in steps, shared among
-    the `members` that were trained together; evaluation is not counted. The hashes are of the data with its split, of
-    the initial weights, and of the first batches: they are equal across methods exactly when the trials are paired.
+    the `members` that were trained together; evaluation is not counted. `loss_evaluations` counts how often the loss of
+    a batch was evaluated for gradients: once a pass by autograd, as often as it takes otherwise. The hashes are of the
+    data with its split, of the initial weights, and of the first batches: they are equal across methods exactly when
+    the trials are paired.
     """
 
     key: str
@@ -52,6 +54,7 @@ class Record:
     steps: int
     forward_passes: int
     backward_passes: int
+    loss_evaluations: int
     examples: int
     state_bytes: int
     parameters: int

@@ -84,7 +84,8 @@ class TaskInfo:
 @dataclass(frozen=True)
 class MethodInfo:
     """A method as the report shows it. `text` has its equations, or the class that it is. `code` is the expression that
-    makes its optimizer, with {} where the hyperparameters go: `thalweg.optim.Adam(model.parameters(), {})`."""
+    makes its optimizer, with {} where the hyperparameters go: `thalweg.optim.Adam(model.parameters(), {})`; `loss_code`
+    the one that makes its loss, of the hyperparameters in `loss_names`, where that is not just differentiated."""
 
     name: str
     title: str
@@ -93,6 +94,8 @@ class MethodInfo:
     source: str
     space: Space
     ablations: tuple[str, ...]
+    loss_code: str = ""
+    loss_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ TUNING_REPS_START = 1_000_000
 
 class Stream(IntEnum):
     """The purposes of a seed. The numbers are part of the protocol: a new purpose takes a new one (3 is kept for
-    augmentation). Only OPTIMIZER may be read differently by different methods."""
+    augmentation). Only OPTIMIZER and CANDIDATES may be read differently by different methods."""
 
     SPLIT = 0
     INIT = 1
     ORDER = 2
     DROPOUT = 4
     OPTIMIZER = 5
+    CANDIDATES = 6  # outputs that swarms and estimators try
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,12 @@ class Stack:
         self._steppers = [_Stepper(self.cohort.params, group, self.trials) for group in _groups(self.trials)]
         for stepper in self._steppers:
             self.counts.state_bytes[stepper.members] = stepper.state_bytes
+        self._through = None
+        if first.method.through is not None:
+            settings = [trial.through for trial in self.trials]
+            targets = self._data["train"].targets()
+            self._through = first.method.through.make(plain, targets, settings, device)
+            self._candidates = [trial.candidates_generator(device) for trial in self.trials]
         self._prepared: set[int] = set()
         self._kept = {name: w.clone() for name, w in self._state().items()}
 
@@ -58,7 +64,7 @@ class Stack:
         inputs, targets = self._data["train"].rows(rows)
         all_active = bool(active.all())
         before = {} if all_active else {name: b.clone() for name, b in self.cohort.buffers.items()}
-        _, grads = self.cohort.gradients(inputs, targets, *self._extras)
+        grads = self._gradients(inputs, targets)
         if before:
             _take(self.cohort.buffers, before, ~active)
         if self._l1 is not None:
@@ -67,7 +73,8 @@ class Stack:
         for stepper in self._steppers:
             stepper.step(grads, factors, None if all_active else active)
             start = self._share(start, active, stepper.members)
-        self.counts.add(active, passes=1, examples=rows.shape[1])
+        losses = 1 if self._through is None else self._through.evaluations
+        self.counts.add(active, passes=1, examples=rows.shape[1], losses=losses)
 
     def outputs(self, part: str) -> Tensor:
         data = self._data[part]
@@ -94,9 +101,14 @@ class Stack:
             self._kept[name].copy_(own)
             own.copy_(kept)
 
+    def _gradients(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        if (through := self._through) is None:
+            return self.cohort.gradients(inputs, targets, *self._extras)[1]
+        return self.cohort.gradients_through(inputs, lambda y: through.gradients(y, targets, self._candidates))
+
     def _prepare(self, rows: Tensor) -> None:
         """What is done once for each batch size and is no part of the time of a step."""
-        if rows.shape[1] not in self._prepared:
+        if self._through is None and rows.shape[1] not in self._prepared:
             self._prepared.add(rows.shape[1])
             self.cohort.prepare(*self._data["train"].rows(rows), *self._extras)
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from thalweg.race.method import Method
-from thalweg.race.recipe import split
 from thalweg.race.seeds import Seed, Stream
 from thalweg.tasks import Examples, Workload, dropout
 
@@ -46,14 +45,18 @@ class Counts:
     """What each member of a team has spent: arrays of shape (members,)."""
 
     def __init__(self, members: int) -> None:
-        self.steps, self.forward, self.backward, self.examples, self.state_bytes = np.zeros((5, members), np.int64)
+        self.steps, self.forward, self.backward, self.losses, self.examples, self.state_bytes = np.zeros(
+            (6, members), np.int64
+        )
         self.seconds = np.zeros(members)
 
-    def add(self, active: np.ndarray, *, passes: int, examples: int) -> None:
-        """Adds a step of those that are active; a pass is one forward and one backward of so many examples."""
+    def add(self, active: np.ndarray, *, passes: int, examples: int, losses: int = 1) -> None:
+        """Adds a step of those that are active; a pass is one forward and one backward of so many examples, for which
+        the loss is evaluated `losses` times."""
         self.steps += active
         self.forward += active * passes
         self.backward += active * passes
+        self.losses += active * (passes * losses)
         self.examples += active * (passes * examples)
 
 
@@ -62,7 +65,7 @@ class Member:
 
     def __init__(self, method: Method, workload: Workload, seed: Seed, test: Examples | None) -> None:
         self.method, self.workload, self.seed, self.test = method, workload, seed, test
-        self.recipe, self.hyperparameters = split(method.hyperparameters)
+        self.recipe, self.through, self.hyperparameters = method.split()
 
     @property
     def batch(self) -> int:
@@ -97,7 +100,14 @@ class Member:
 
     def dropout_generator(self, device: torch.device) -> torch.Generator:
         """Where dropout masks are drawn from."""
-        return torch.Generator(device).manual_seed(self.seed.generator(Stream.DROPOUT).initial_seed())
+        return self._generator(Stream.DROPOUT, device)
+
+    def candidates_generator(self, device: torch.device) -> torch.Generator:
+        """Where the outputs are drawn from that swarms and estimators try."""
+        return self._generator(Stream.CANDIDATES, device)
+
+    def _generator(self, stream: Stream, device: torch.device) -> torch.Generator:
+        return torch.Generator(device).manual_seed(self.seed.generator(stream).initial_seed())
 
 
 def metrics_of(workload: Workload, outputs: Tensor, targets: Tensor) -> np.ndarray:
@@ -115,6 +125,12 @@ def metrics_of(workload: Workload, outputs: Tensor, targets: Tensor) -> np.ndarr
 def order_of(trials: Sequence[Member]) -> list[int]:
     """The places of the trials in the order in which a `Stack` wants them: rule by rule."""
     return sorted(range(len(trials)), key=lambda i: repr(kind_of(trials[i])))
+
+
+def through_of(trial: Member) -> str:
+    """What members must share to get their gradients from one call."""
+    through = trial.method.through
+    return "" if through is None else through.kind(trial.through)
 
 
 def kind_of(trial: Member) -> tuple[Any, ...]:

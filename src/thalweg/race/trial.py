@@ -19,7 +19,7 @@ from thalweg.race.method import Method
 from thalweg.race.record import SCHEMA, Record
 from thalweg.race.seeds import Seed, Stream
 from thalweg.race.stack import Stack
-from thalweg.race.teams import EVALUATED, Member, Team, order_of
+from thalweg.race.teams import EVALUATED, Member, Team, order_of, through_of
 from thalweg.race.training import Curves, batch_order, first_batches, train
 from thalweg.tasks import Examples, Task, Workload
 from thalweg.tasks.task import tensor_hash
@@ -84,7 +84,8 @@ class Job:
         return [records[i] for i in range(len(self.trials))]
 
     def _cohorts(self, members: Sequence[Member]) -> list[list[int]]:
-        """The places of those that train together: equal batch sizes, in the order that a stack wants.
+        """The places of those that train together: equal batch sizes, gradients of one kind, in the order that a stack
+        wants.
 
         As many as the job has where batches are the task's own, and fewer the larger they are: memory is limited.
         """
@@ -92,8 +93,10 @@ class Job:
             return []
         stackable = [i for i, one in enumerate(members) if one.method.stackable]
         cohorts = []
-        for size in sorted({members[i].batch for i in stackable}):
-            same = [i for i in stackable if members[i].batch == size]
+        kinds = {i: (members[i].batch, through_of(members[i])) for i in stackable}
+        for kind in sorted(set(kinds.values())):
+            size = kind[0]
+            same = [i for i in stackable if kinds[i] == kind]
             ordered = [same[place] for place in order_of([members[i] for i in same])]
             most = max(1, len(members) * max(EVALUATED, self.task.batch_size) // size)
             cohorts += [ordered[start : start + most] for start in range(0, len(ordered), most)]
@@ -139,6 +142,7 @@ def _run(team: Team, members: Sequence[Member], trials: Sequence[Trial]) -> list
             steps=int(counts.steps[i]),
             forward_passes=int(counts.forward[i]),
             backward_passes=int(counts.backward[i]),
+            loss_evaluations=int(counts.losses[i]),
             examples=int(counts.examples[i]),
             state_bytes=int(counts.state_bytes[i]),
             parameters=team.parameters,

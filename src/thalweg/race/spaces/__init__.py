@@ -9,7 +9,7 @@ from thalweg.race.spaces.dimensions import (
     LogUniform,
     dimension_from_dict,
 )
-from thalweg.race.spaces.files import common_space, load_space, space_of, with_common
+from thalweg.race.spaces.files import common_space, load_space, scales_space, space_of, with_common
 from thalweg.race.spaces.space import Space, check_space
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "common_space",
     "dimension_from_dict",
     "load_space",
+    "scales_space",
     "space_of",
     "with_common",
 ]

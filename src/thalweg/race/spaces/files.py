@@ -1,7 +1,7 @@
 """The search spaces as files: one a method, the same for every task, and one that all methods share."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,6 +13,7 @@ from thalweg.race.spaces.space import Space, check_space, overlapping
 _FOLDER = resources.files("thalweg.race.spaces")
 COMMON = "common.toml"  # searched by every method in the same way
 DEFAULT = "default.toml"  # of optimizers that have no file of their own
+SCALES = "scales.toml"  # of what makes gradients in place of autograd
 
 
 def space_of(name: str, hyperparameters: Mapping[str, Value], file: str | Path | None = None) -> Space:
@@ -50,9 +51,14 @@ def common_space(hyperparameters: Mapping[str, Value]) -> Space:
     return _read(_FOLDER / COMMON, COMMON, hyperparameters)
 
 
+def scales_space(names: Sequence[str], hyperparameters: Mapping[str, Value]) -> Space:
+    """What is searched of these scales, which methods have that do not have their gradients from autograd."""
+    return _read(_FOLDER / SCALES, SCALES, hyperparameters, names)
+
+
 def _method_space(name: str, hyperparameters: Mapping[str, Value]) -> Space:
     file = name.replace("-", "_") + ".toml"
-    shipped = {entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".toml")} - {COMMON, DEFAULT}
+    shipped = {entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".toml")} - {COMMON, DEFAULT, SCALES}
     if file in shipped:
         return _read(_FOLDER / file, file, hyperparameters)
     if "lr" not in hyperparameters:
@@ -63,8 +69,10 @@ def _method_space(name: str, hyperparameters: Mapping[str, Value]) -> Space:
     return _read(_FOLDER / DEFAULT, DEFAULT, hyperparameters)
 
 
-def _read(file: Path | Traversable, shown: str, hyperparameters: Mapping[str, Value]) -> Space:
-    """`shown` is what messages call the file."""
+def _read(
+    file: Path | Traversable, shown: str, hyperparameters: Mapping[str, Value], only: Sequence[str] | None = None
+) -> Space:
+    """`shown` is what messages call the file; of its tables `only` those are read."""
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -73,6 +81,8 @@ def _read(file: Path | Traversable, shown: str, hyperparameters: Mapping[str, Va
         raise ValueError(f"{shown} is no TOML file: {error}") from error
     space: Space = ()
     for heading, table in tables.items():
+        if only is not None and heading not in only:
+            continue
         try:
             space += (_dimension(heading, table),)
             check_space(space, hyperparameters)
