@@ -32,6 +32,7 @@ bench: $(READY)
 	.venv/bin/python benchmarks/optimizer_step.py --compiled --out benchmarks/optimizer_step.txt
 	.venv/bin/python benchmarks/stacked_step.py --out benchmarks/stacked_step.txt
 	.venv/bin/python benchmarks/cohort.py --out benchmarks/cohort.txt
+	.venv/bin/python benchmarks/swarm_gradient.py --out benchmarks/swarm_gradient.txt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv

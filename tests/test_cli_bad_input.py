@@ -195,8 +195,8 @@ def test_a_store_of_another_race_is_refused_and_says_what_differs(folder, store)
 def test_a_manifest_of_another_version_is_refused(folder, store):
     manifest = json.loads((store / "manifest.json").read_text())
     (store / "manifest.json").write_text(json.dumps(manifest | {"schema": 1}))
-    assert "manifest.json is not a readable manifest (schema must be 2, got 1" in refused(folder, *RACE)
-    assert "schema must be 2, got 1" in refused(folder, "report", "store")
+    assert "manifest.json is not a readable manifest (schema must be 3, got 1" in refused(folder, *RACE)
+    assert "schema must be 3, got 1" in refused(folder, "report", "store")
 
 
 def test_an_unreadable_manifest_is_refused(folder, store):

@@ -31,3 +31,10 @@ def test_the_examples_of_many_networks_run():
 def test_the_example_of_half_precision_runs():
     optimizer = run("distributed.md")["optimizer"]
     assert optimizer.param_groups[0]["rounding"] == "stochastic"
+
+
+def test_the_examples_of_swarm_gradients_train_and_find_minima():
+    names = run("swarm.md")
+    assert names["loss"] < 0.35  # 1 - F1, of a target that a line tells apart
+    assert names["found"].f.max() < 1e-6
+    assert names["path"].f[-1].item() < 1e-4

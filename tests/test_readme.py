@@ -32,13 +32,27 @@ def test_the_example_trains_and_shows_its_latex(tmp_path, monkeypatch, capsys):
 def test_ones_own_task_races(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"torch": torch}
-    _, race = examples()
+    race = examples()[1]
     exec(race.replace('store="my-race"', 'store="my-race", workers=1'), names)
     shown = capsys.readouterr().out
     for method in ("adam", "gravity", "gravity-ema"):
         assert method in shown
     records = names["result"].records["task", "adam"]
     assert sum(r.test_metric for r in records) > sum(r.constant_metric for r in records)
+
+
+def test_a_network_trains_through_a_loss_without_a_derivative():
+    """1 - F1 of the last step is below that of no training, and autograd has no gradient of it."""
+    x = torch.randn(256, 8, generator=torch.Generator().manual_seed(0))
+    names = {"torch": torch, "x": x}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        untrained = torch.nn.Linear(8, 2)(x)
+        torch.manual_seed(0)
+        exec(examples()[2], names)
+    before = names["F1Loss"]()(untrained, (x[:, 0] > 0).long())
+    assert not before.requires_grad
+    assert names["loss"] < before
 
 
 def test_the_exported_file_is_the_optimizer_alone(tmp_path, monkeypatch):

@@ -1,13 +1,14 @@
-"""The command line: `thalweg race | tune | report | rules | methods | tasks`, one module a command."""
+"""The command line: `thalweg race | tune | report | reproduce | rules | methods | tasks`, one module a command."""
 
 import typer
 
-from thalweg.cli import listing, race, report, rules, tune
+from thalweg.cli import listing, race, report, reproduce, rules, tune
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("race")(race.command)
 app.command("tune")(tune.command)
 app.command("report")(report.command)
+app.command("reproduce")(reproduce.command)
 app.add_typer(rules.app, name="rules")
 app.command("methods")(listing.methods)
 app.command("tasks")(listing.tasks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from thalweg.swarm.cache import Cache
+from thalweg.swarm.curvature import at_vertex, fitted_curvature
 from thalweg.swarm.draws import Factors
 from thalweg.swarm.minimize import whole
 from thalweg.swarm.objective import LossFunction, domain_of
@@ -25,19 +25,27 @@ from thalweg.swarm.outputs import (
     pieces,
     working,
 )
-from thalweg.swarm.particles import EMPSO, PSO, VARIANTS, EMPSOAlgorithm1, Particles
-from thalweg.swarm.reference import ElementwiseRotation, around_targets
-from thalweg.swarm.search import Evaluate, Found, last_factor, search
+from thalweg.swarm.particles import Particles
+from thalweg.swarm.reference import around_targets
+from thalweg.swarm.search import last_factor, search
+from thalweg.swarm.settings import (
+    Bounds,
+    bounds_of,
+    check_bounds,
+    check_memory,
+    check_reference,
+    eta_of,
+    expected_of,
+    particles_of,
+    sides_of,
+)
 from thalweg.swarm.stability import warn_if_unstable
 
 INITS = ("output", "bounds", "target")
 COEFFS = ("expected", "paper", "fitted")
-ETA = 0.1  # the paper's (VI-A), which is 1 - beta for its beta of 0.9
-# Random factors that are held at once, 2 bytes each: enough for few calls, few enough for a cache. It is fixed, so that
-# results do not depend on the machine.
+# Random factors that are held at once, 2 bytes each: enough for few calls, few enough for a processor's cache. It is
+# fixed, so that no result depends on how much memory there is.
 MOST = 1 << 21
-
-Bounds = tuple[float | Tensor, float | Tensor]
 
 
 class SwarmGradient(OutputGradient):
@@ -109,34 +117,19 @@ class SwarmGradient(OutputGradient):
         particles, iterations = whole("particles", particles), whole("iterations", iterations)
         warm_start = whole("warm_start", warm_start, least=0)
         check_positive("span", span)
-        self.particles = _particles(variant, constants)
-        self.bounds = _bounds(bounds if bounds is not None else domain_of(loss_fn))
-        if init == "target" and not reference:
-            raise ValueError("init='target' shows the labels to the swarm: only for reproduction, with reference=True")
-        if isinstance(self.particles, ElementwiseRotation) and not reference:
-            raise ValueError("ElementwiseRotation rotates nothing: only for reproduction, with reference=True")
-        sides = [torch.as_tensor(side) for side in self.bounds or (-math.inf, math.inf)]
-        if init == "bounds" and not all(bool(side.isfinite().all()) for side in sides):
-            raise ValueError(f"bounds must be given with init='bounds', as finite (low, high), got {self.bounds!r}")
-        cache = _expected(cache)
-        if cache and self.level == "element" and max(side.numel() for side in sides) > 1:
-            raise ValueError(
-                f"bounds must be two numbers where a cache knows an element by its target alone, got {bounds!r}"
-            )
-        if cache and (init == "output" or self.level == "joint" or warm_start):
-            raise ValueError(
-                "cache needs answers that depend on the target alone: init='bounds', level='element' or 'sample', no "
-                f"warm_start; got init={init!r}, level={self.level!r}"
-            )
-        if warm_start and self.level == "joint":
-            raise ValueError("warm_start is for what can be told apart by sample, but level is 'joint'")
+        self.particles = particles_of(variant, constants)
+        self.bounds = bounds_of(bounds if bounds is not None else domain_of(loss_fn))
+        expected = expected_of(cache)
+        check_reference(init, self.particles, reference)
+        check_bounds(init, self.bounds)
+        check_memory(expected, warm_start, init, self.level, self.bounds)
         self.init, self.span, self.coeff = init, span, coeff
         self.count, self.iterations = particles, iterations
-        self.eta = _eta(self.particles) if eta is None else eta
+        self.eta = eta_of(self.particles) if eta is None else eta
         if not 0 < self.eta < math.inf:
             raise ValueError(f"eta must be > 0 and finite, got {self.eta}")
         self.evaluations = particles * iterations + (coeff == "fitted" and self.level == "element")
-        self.cache = Cache(self.level, None if isinstance(cache, bool) else cache) if cache else None
+        self.cache = Cache(self.level, None if expected is True else expected) if expected else None
         self.warm_start = warm_start
         self._warm: Tensor | None = None
         self._rows: Tensor | None = None
@@ -261,9 +254,8 @@ class SwarmGradient(OutputGradient):
 
     def _box(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Between what candidates lie, in the outputs' shape."""
-        low, high = (-math.inf, math.inf) if self.bounds is None else self.bounds
         try:
-            sides = [torch.as_tensor(side).to(outputs).expand_as(outputs) for side in (low, high)]
+            sides = [side.to(outputs).expand_as(outputs) for side in sides_of(self.bounds)]
         except RuntimeError as error:
             raise ValueError(
                 f"bounds must be numbers, or broadcast to one sample's outputs {tuple(outputs.shape[2:])}, got "
@@ -300,83 +292,3 @@ class SwarmGradient(OutputGradient):
         if rows.device.type == "cpu" and not bool(((rows >= 0) & (rows < self.warm_start)).all()):
             raise ValueError(f"rows must be >= 0 and < warm_start={self.warm_start}, got {rows!r:.80}")
         return self._warm[rows].unsqueeze(0)
-
-
-def fitted_curvature(best: Tensor, loss: Tensor, found: Found) -> Tensor:
-    """The h of `loss + h/2 |x - best|^2` that fits the losses where the particles began, by least squares:
-    (problems, 1). It is never negative, as nothing is below the best; what is not finite does not count."""
-    squared = (found.start - best).square().sum(-1)
-    above = found.start_loss - loss
-    counts = torch.isfinite(above)
-    squared, above = torch.where(counts, squared, 0.0), torch.where(counts, above, 0.0)
-    fourth = squared.square().sum(0)
-    return torch.where(fourth > 0, 2 * (squared * above).sum(0) / fourth, 0.0).unsqueeze(-1)
-
-
-def at_vertex(
-    evaluate: Evaluate, best: Tensor, found: Found, low: Tensor, high: Tensor, near: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """The best, or the vertex of the parabola through it that fits where the particles began, if the loss there is as
-    low: for a quadratic that is its very minimum. A best that is `near` itself only gives way to a lower loss.
-
-    Problems of one dimension; returns (problems, 1) and (problems,).
-    """
-    d = (found.start - best).squeeze(-1).double()
-    above = (found.start_loss - found.loss).double()
-    d, above = (torch.where(torch.isfinite(above), x, 0.0) for x in (d, above))
-    d2, d3, d4 = d.square().sum(0), d.pow(3).sum(0), d.pow(4).sum(0)
-    first, second = (d * above).sum(0), (d.square() * above).sum(0)
-    # Least squares of b d + h d^2 / 2: its normal equations, by Cramer's rule. The vertex is at -b / h.
-    b, h = first * d4 - second * d3, 2 * (d2 * second - d3 * first)
-    step = torch.where(h > 0, -b / h, 0.0).to(best.dtype).unsqueeze(-1)
-    vertex = torch.clamp(best + step, low, high)
-    there = evaluate(vertex.unsqueeze(0))[0]
-    lower = there <= found.loss
-    if near is not None:
-        lower &= (there < found.loss) | (best != near).squeeze(-1)
-    return torch.where(lower.unsqueeze(-1), vertex, best), torch.where(lower, there, found.loss)
-
-
-def _particles(variant: str | Particles, constants: dict[str, Any]) -> Particles:
-    if isinstance(variant, Particles):
-        if constants:
-            raise TypeError(f"{', '.join(constants)} cannot be given beside particles that are made already")
-        return variant
-    key = variant.replace("-", "_") if isinstance(variant, str) else variant
-    if key not in VARIANTS:
-        raise ValueError(f"variant must be one of {', '.join(VARIANTS)} or Particles, got {variant!r}")
-    allowed = [field.name for field in fields(VARIANTS[key])]
-    for name in constants:
-        if name not in allowed:
-            raise TypeError(f"SwarmGradient takes no {name!r} with variant {variant!r}; allowed: {', '.join(allowed)}")
-    return VARIANTS[key](**constants)
-
-
-def _bounds(bounds: Bounds | None) -> Bounds | None:
-    if bounds is None:
-        return None
-    try:
-        low, high = bounds
-        ordered = bool((torch.as_tensor(low) < torch.as_tensor(high)).all())
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"bounds must be (low, high), numbers or tensors, got {bounds!r}") from error
-    if not ordered:
-        raise ValueError(f"bounds must be (low, high) with low < high, got {bounds!r}")
-    return low, high
-
-
-def _expected(cache: bool | Sequence[float]) -> bool | list[float]:
-    if isinstance(cache, bool):
-        return cache
-    try:
-        return [float(target) for target in cache]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"cache must be True, False or the targets to expect, got {cache!r}") from error
-
-
-def _eta(particles: Particles) -> float:
-    if isinstance(particles, PSO) and particles.inertia > 0:
-        return particles.inertia
-    if isinstance(particles, (EMPSO, EMPSOAlgorithm1)) and particles.beta < 1:
-        return 1 - particles.beta
-    return ETA
