@@ -12,7 +12,6 @@ from torch import Tensor
 from thalweg.swarm.losses.base import HardLoss, SeparableLoss, check_temperature, nan_where, wide
 
 AVERAGES = ("macro", "weighted", "binary")
-FEW = 128  # samples up to which all comparisons cost less than sorting
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class AUCLoss(HardLoss):
     where there is none, the loss is 1/2, that of chance.
 
     The smooth loss has sigmoid(difference / temperature) in place of each comparison (Herschtal and Raskutti 2004) and
-    takes memory for n² comparisons a class; the loss itself sorts where n is above 128.
+    takes memory for n² comparisons a class; the loss itself sorts.
 
     >>> outputs = torch.tensor([[0.0, 1.0], [0.0, 2.0], [0.0, 2.0], [0.0, 3.0]])
     >>> AUCLoss()(outputs, torch.tensor([0, 0, 1, 1])).item()  # of four pairs one is a tie
@@ -81,26 +80,15 @@ class AUCLoss(HardLoss):
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         scores, members = self._by_class(outputs, targets)
-        compare = self._won_by_sorting if scores.shape[1] > FEW else self._won_by_pairs
-        count = members.sum(dim=1)
-        pairs = count * (members.shape[1] - count)
-        lost = (pairs - compare(scores, members)) / 2
-        return nan_where(scores.isnan().any(), self._mean(lost, pairs))
-
-    def _won_by_pairs(self, scores: Tensor, members: Tensor) -> Tensor:
-        """Comparisons won less those lost, (classes,): from all of them."""
-        signs = (scores[:, :, None] - scores[:, None, :]).sign()
-        return ((signs * (1 - members)[:, None, :]).sum(dim=2) * members).sum(dim=1)
-
-    def _won_by_sorting(self, scores: Tensor, members: Tensor) -> Tensor:
-        """The same from ranks, which takes no memory for all comparisons."""
         ascending = scores.sort(dim=1).values
         below = torch.searchsorted(ascending, scores)
         not_above = torch.searchsorted(ascending, scores, right=True)
         count = members.sum(dim=1)
         # Twice Mann and Whitney's U: the members' mean ranks, from 0 up, less those that they take among themselves.
         twice_won = (members * (below + not_above - 1)).sum(dim=1) - count * (count - 1)
-        return twice_won - count * (members.shape[1] - count)
+        pairs = count * (members.shape[1] - count)
+        lost = (2 * pairs - twice_won).to(scores.dtype) / 2
+        return nan_where(scores.isnan().any(), self._mean(lost, pairs))
 
     def smooth(self, outputs: Tensor, targets: Tensor, temperature: float | Tensor) -> Tensor:
         check_temperature(temperature)
@@ -112,10 +100,13 @@ class AUCLoss(HardLoss):
     def _by_class(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Scores and, as 0 or 1, memberships, (classes, n); of two classes the second, which says it all."""
         outputs = _scores(outputs, targets)
-        itself = torch.eye(outputs.shape[1], dtype=torch.bool, device=outputs.device)
-        log_odds = outputs - outputs[:, None, :].masked_fill(itself, -math.inf).logsumexp(dim=2)
+        none = torch.full_like(outputs[:, :1], -math.inf)
+        before = torch.cat([none, outputs[:, :-1].logcumsumexp(dim=1)], dim=1)
+        after = torch.cat([none, outputs[:, 1:].flip(1).logcumsumexp(dim=1)], dim=1).flip(1)
+        log_odds = outputs - torch.logaddexp(before, after)
         first = 1 if outputs.shape[1] == 2 else 0
-        return log_odds.T[first:].contiguous(), _members(outputs, targets).T[first:]
+        members = _members(outputs, targets).long()
+        return log_odds.T[first:].contiguous(), members.T[first:]
 
     def _mean(self, lost: Tensor, pairs: Tensor) -> Tensor:
         """The mean share of lost comparisons, over the classes that have any."""
