@@ -13,6 +13,7 @@ from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn.parallel import DistributedDataParallel
 
 from thalweg.optim import RuleOptimizer
+from thalweg.swarm import SwarmGradient
 
 
 def train_on_shares(model: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
@@ -83,3 +84,17 @@ def zero_redundancy_resumes_from_its_consolidated_state() -> None:
         train(again, resumed, 3, 6)
         for p, q in zip(model.parameters(), again.parameters(), strict=True):
             assert torch.equal(p, q), name
+
+
+def swarm_gradients_are_averaged_over_ranks() -> None:
+    """DDP hooks onto backward as it does with any loss; each rank's swarm searches for its own share of the batch."""
+    model, alone = DistributedDataParallel(network()), network()
+    x, y = (tensor.chunk(SIZE)[distributed.get_rank()] for tensor in batch(0))
+    for one in (model, alone):
+        loss = SwarmGradient(lambda outputs, targets: (outputs - targets).abs())
+        loss(one(x), y).backward()
+    for shared, own in zip(model.parameters(), alone.parameters(), strict=True):
+        assert shared.grad is not None
+        assert own.grad is not None
+        distributed.all_reduce(own.grad)
+        torch.testing.assert_close(shared.grad, own.grad / SIZE)

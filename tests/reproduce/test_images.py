@@ -20,10 +20,9 @@ from thalweg.tasks.images import ImageSet
 from thalweg.tasks.models import resnet18
 from thalweg.tasks.vision import CIFAR10, MNIST
 
-TINY = replace(
-    images.QUICK, batch=20, batch_of_adam=24, epochs={"S10": 1, "S11": 1}, fair_epochs={"S10": 1, "S11": 1},
-    runs=1, seeds=2, draws=1,
-)  # fmt: skip
+ONCE = {"S10": 1, "S11": 1}
+BATCHES = {"S10": (20, 24), "S11": (20, 24)}
+TINY = replace(images.QUICK, batches=BATCHES, epochs=ONCE, fair_epochs=ONCE, runs=1, seeds=2, draws=1)
 CPU = torch.device("cpu")
 
 

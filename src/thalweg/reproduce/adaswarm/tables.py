@@ -61,7 +61,7 @@ class Scale:
         return "" if self.epochs == 1 else f"{self.epochs:g} of the epochs"
 
 
-FULL = Scale(UCI, runs=10, seeds=15, draws=6, studies=3, repeats=0)
+FULL = Scale(UCI, runs=10, seeds=15, draws=5, studies=3, repeats=0)
 SMALL_SETS = tuple(table.name for table in TABLES if table.rows <= 400)
 QUICK = Scale(SMALL_SETS, runs=5, seeds=6, draws=3, studies=2, repeats=0)
 
