@@ -18,7 +18,7 @@ from thalweg.race.method import composed, method_named
 from thalweg.race.record import Record
 from thalweg.race.through import Through
 from thalweg.race.through_methods import COMPOSED
-from thalweg.reproduce.adaswarm.labels import ELEMENTWISE, LOSSES, LabelLoss, network_of
+from thalweg.reproduce.adaswarm.labels import ELEMENTS, ELEMENTWISE, LOSSES, Labelled, LabelLoss, network_of
 from thalweg.reproduce.paper import Options, Part, Tell
 from thalweg.reproduce.races import raced
 from thalweg.reproduce.records import Measured, Records
@@ -106,13 +106,14 @@ def published_tasks(kind: str, scale: Scale, options: Options) -> list[Task]:
     tasks = []
     for name in scale.sets:
         base, table = find(f"uci_{name}", options.data_dir), _table(name)
+        data = Labelled(base.train, table.classes)
         tasks.append(
             Task(
                 network_of(table.features, HIDDEN.get(name, 10), table.classes),
-                LabelLoss(kind),
-                base.train,
-                base.train,
-                base.train,
+                ELEMENTS[kind],
+                data,
+                data,
+                data,
                 metric=ELEMENTWISE,
                 name=name,
                 title=table.title,
