@@ -69,6 +69,7 @@ def test_the_narrow_resnet_has_the_layers_of_resnet18_with_an_eighth_of_the_chan
     assert narrow == [(o // 8, i if i == 3 else i // 8, *kernel) for o, i, *kernel in wide]
 
 
+@pytest.mark.slow
 def test_every_claimed_cell_is_there_and_says_why_where_nothing_was_run(records):
     for claim in claims_of("adaswarm"):
         if claim.table in images.TABLES:
@@ -81,17 +82,20 @@ def test_every_claimed_cell_is_there_and_says_why_where_nothing_was_run(records)
             )
 
 
+@pytest.mark.slow
 def test_what_was_run_can_be_read_again(records):
     assert records.read(records.to_json()).of(("S10", "mnist", "adam", "best_loss")).protocol
     assert set(records.figures["images_S10"]["mnist"]["at_published_lr"]) == {"adam", "adaswarm"}
 
 
+@pytest.mark.slow
 def test_on_labels_between_0_and_1_an_honest_swarm_is_the_distance_to_the_label(records):
     for row in ("mnist", "cifar10"):
         swarm, plain = (records.of(("S10", row, name, "test_accuracy")).fair for name in ("adaswarm", images.PLAIN))
         assert swarm == pytest.approx(plain, abs=3.4)  # one image of thirty
 
 
+@pytest.mark.slow
 def test_published_accuracies_on_the_absent_sets_are_what_zeros_score(records):
     """99.0 % on CIFAR-100 and Adam's 66.7 on iBeans, with the loss of outputs that know nothing."""
     printed = {claim.cell: claim.value for claim in claims_of("adaswarm")}
