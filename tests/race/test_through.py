@@ -58,7 +58,7 @@ def test_losses_without_a_derivative_train_in_a_cohort_as_alone(name, loss):
     assert_stack_equals_alone(members)
 
 
-@pytest.mark.parametrize("name", ["adaswarm", "output_es"])
+@pytest.mark.parametrize("name", ["adaswarm"])
 def test_odd_networks_train_in_a_cohort_as_alone(name):
     """Running statistics move once a step, although a network answers twice."""
 
@@ -128,6 +128,7 @@ def test_what_is_pasted_makes_loss_and_optimizer():
     optimizer.step()
 
 
+@pytest.mark.slow
 def test_a_race_of_them_repeats_to_the_bit(tmp_path):
     x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
     task = Task(

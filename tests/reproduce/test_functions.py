@@ -177,6 +177,7 @@ def test_starts_are_the_same_for_both_descents_and_lie_where_they_may():
         assert ((low <= starts(function, 9, 0)) & (starts(function, 9, 0) <= high)).all()
 
 
+@pytest.mark.slow
 def test_the_emulated_descents_come_to_the_known_minima(records):
     for table in TABLES:
         for function in table.functions:
@@ -197,6 +198,7 @@ def test_the_papers_gradient_has_one_slope_for_all_functions_and_the_honest_one_
         assert gradients.honest(bowl, x).item() == pytest.approx(curvature * 0.05, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_near_the_optimum_the_papers_gradient_is_of_first_order_and_a_fitted_one_of_second(records):
     for one in records.figures["order"]:
         assert one["order"]["zero"] == pytest.approx(1, abs=0.05)
@@ -290,6 +292,7 @@ def test_no_value_lies_below_a_true_minimum(small):
             assert min(cell.protocol) >= minimum[cell.row] - 1e-5 * (1 + abs(minimum[cell.row])), cell
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_records(records):
     again = [*measured_descents(3), *gradients.measured_gradients(3)]
     assert tuple(again) == records.measured[: len(again)]
