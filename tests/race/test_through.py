@@ -36,7 +36,15 @@ def few(name: str) -> dict[str, int]:
     return {key: value for key, value in (SMALL | FEW).items() if key in own}
 
 
-@pytest.mark.parametrize("name", [name for name in COMPOSED if name != "smooth_surrogate"])
+FAST = ("adaswarm", "adam_label_distance", "output_es")  # one of each kind; the others are run with the slow tests
+EVERY = [
+    pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+    for name in COMPOSED
+    if name != "smooth_surrogate"
+]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_members_of_a_cohort_train_as_alone(name):
     """On cross entropy, each with a scale of its own, on splits and seeds of their own."""
     scales = method_named(name).through.scales
