@@ -251,13 +251,16 @@ def test_a_member_is_given_the_same_numbers_whoever_else_is_there():
 
 
 def test_without_numba_swarms_move_by_torch_and_one_warning_says_so(monkeypatch):
-    monkeypatch.setitem(sys.modules, "thalweg.swarm.native_loop", None)
-    monkeypatch.delattr("thalweg.swarm.native_loop", raising=False)
-    native.compiled.cache_clear()
+    monkeypatch.setitem(sys.modules, "thalweg.rules.native", None)
+    monkeypatch.delattr("thalweg.rules.native", raising=False)
+    caches = native.compiled, native.unavailable
+    for one in caches:
+        one.cache_clear()
     try:
-        with pytest.warns(UserWarning, match="numba cannot be used .*: swarms move by torch operations"):
+        with pytest.warns(UserWarning, match="numba cannot be used .*: steps go through torch operations"):
             assert not Loop.fits(Swarm(EMPSO(), normal(COUNT, PROBLEMS, 1), None))
         assert torch.equal(random_bits((100,), generator(5)), random_bits((100,), generator(5)))
         assert run(bowl, EMPSO(), 1).loss.isfinite().all()
     finally:
-        native.compiled.cache_clear()
+        for one in caches:
+            one.cache_clear()

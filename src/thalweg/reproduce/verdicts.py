@@ -117,11 +117,6 @@ def direction(claim: Claim, ours: Sequence[float], other: Claim, others: Sequenc
     return SAME if (mean > 0) == (claim.value > other.value) else OPPOSITE
 
 
-def same_direction(claim: Claim, measured: Measured, other: Claim, others: Measured) -> bool:
-    """Whether our difference to another column has the sign that is claimed, and is clear."""
-    return direction(claim, measured.protocol, other, others.protocol) == SAME
-
-
 def verdicts(
     claims: tuple[Claim, ...], measured: Mapping[Cell, Measured], partners: Mapping[str, str]
 ) -> dict[Cell, Verdict]:

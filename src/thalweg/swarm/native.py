@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from thalweg.optim.native import unavailable
+
 if TYPE_CHECKING:
     from thalweg.swarm.search import Swarm
 
 
 @cache
 def compiled() -> Any:
-    """The module of compiled loops; None, with one warning, where numba does not fit this machine."""
-    try:
-        from thalweg.swarm import native_loop
-    except Exception as error:  # numba and llvmlite fail in many ways of their own where they do not fit the machine
-        reason = f"numba cannot be used ({type(error).__name__}: {error})"
-        warnings.warn(f"{reason}: swarms move by torch operations", stacklevel=2)
+    """The module of compiled loops; None where numba does not fit this machine, which is said once."""
+    if unavailable():
         return None
+    from thalweg.swarm import native_loop
+
     return native_loop
 
 
@@ -41,32 +40,24 @@ class Loop:
     """Does for a swarm what `Swarm.note` and `Swarm.move` do, to rounding. `low` and `high` are of the best's shape."""
 
     def __init__(self, swarm: Swarm, low: Tensor, high: Tensor) -> None:
-        none = swarm.best_loss[:0]
-        near, own_distance, best_distance = none.reshape(0, 0), none.reshape(0, 0), none
-        self._nearest = swarm.near is not None
-        if swarm.near is not None:
-            near, own_distance, best_distance = swarm.near, swarm.own_distance, swarm.best_distance
-        particles = swarm.particles
+        particles, loops = swarm.particles, compiled()
         assert particles.one_buffer is not None
         self._constants = (particles.c1, particles.c2, *particles.one_buffer)
-        self._each = particles.per_dimension
         self._dtype = swarm.x.dtype
-        count, _, dimensions = swarm.x.shape
-        numbers = dimensions == 1
-        x, m, own = (array.numpy() for array in (swarm.x, swarm.memory[0], swarm.own))
-        best, low_, high_, near_ = (array.contiguous().numpy() for array in (swarm.best, low, high, near))
-        losses = (swarm.own_loss.numpy(), swarm.best_loss.numpy(), own_distance.numpy(), best_distance.numpy())
-        flat = [array.reshape(count, -1) for array in (x, m, own)] + [a.reshape(-1) for a in (best, low_, high_, near_)]
-        to_note, to_move = (flat, flat) if numbers else ([x, m, own, best, low_, high_, near_], flat)
-        if not self._each:
-            to_move = [x, m, own, best, low_, high_, near_]
-        own_loss, best_loss, own_far, best_far = losses
-        x_, _, own_, best_, _, _, near_ = to_note
-        self._note = (x_, own_, own_loss, best_, best_loss, near_, own_far, best_far)
-        self._move = to_move[:6]
-        loops = compiled()
+        self._nearest, self._each = swarm.near is not None, particles.per_dimension
+        numbers = swarm.best.shape[1] == 1  # a problem is a number
         self._noting = loops.note_numbers if numbers else loops.note
         self._moving = loops.move if self._each else loops.move_together
+
+        none = swarm.best_loss[:0]
+        near, own_distance, best_distance = none.reshape(0, 0), none.reshape(0, 0), none
+        if swarm.near is not None:
+            near, own_distance, best_distance = swarm.near, swarm.own_distance, swarm.best_distance
+        # Loops over numbers take (particles, problems) and (problems,), the others have dimensions besides.
+        x, own, best, target = _arrays(numbers, swarm.x, swarm.own, swarm.best, near)
+        losses = [array.numpy() for array in (swarm.own_loss, swarm.best_loss, own_distance, best_distance)]
+        self._note = (x, own, losses[0], best, losses[1], target, losses[2], losses[3])
+        self._move = _arrays(self._each, swarm.x, swarm.memory[0], swarm.own, swarm.best, low, high)
 
     @staticmethod
     def fits(swarm: Swarm) -> bool:
@@ -79,3 +70,8 @@ class Loop:
         self._noting(*self._note, loss.to(self._dtype).contiguous().numpy(), self._nearest)
         if moves:
             self._moving(*self._move, (bits.flatten(2) if self._each else bits).numpy(), self._constants)
+
+
+def _arrays(flat: bool, *tensors: Tensor) -> list[np.ndarray]:
+    """As NumPy sees them; flat: problems and dimensions are one axis, the last."""
+    return [(x.flatten(-2) if flat else x).contiguous().numpy() for x in tensors]
