@@ -34,12 +34,15 @@ import numpy as np
 import torch
 from timing import arguments_of, nothing, processor, publish, times_in_turns, verdict
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.functional import one_hot
 
 from thalweg.optim import Adam
 from thalweg.swarm import AdaSwarm, SwarmGradient
+from thalweg.swarm.draws import random_bits
 from thalweg.swarm.gradient import MOST
 from thalweg.swarm.native import Loop
+from thalweg.swarm.objective import Objective
 from thalweg.tasks.models import mlp
 
 ROUNDS = 25
@@ -147,6 +150,29 @@ class Benchmark:
                 table.append(f"{f'{level}, batch {rows}':40}{times['native']:12.3f}{times['torch']:16.3f}{ratio:10.1f}")
         return table
 
+    def pieces(self) -> list[str]:
+        """What of a call is not done by torch's own operation, against that."""
+        count = 2 * ITERATIONS * PARTICLES * BATCH * CLASSES
+        outputs, targets = batch_of(BATCH, self.device)
+        candidates = outputs.detach().repeat(PARTICLES, 1)
+        candidates = (2 * candidates - 0.5).clamp(0, 1)  # some on the bounds, as a search has them
+        evaluator = Objective(partial(F.binary_cross_entropy, reduction="none"), "element").evaluator(
+            outputs.shape, targets
+        )
+        generator = torch.Generator().manual_seed(0)
+        times = self._times({
+            "torch.rand": lambda: torch.rand(count, generator=generator),
+            "random_bits": lambda: random_bits((count,), generator),
+            "F.binary_cross_entropy": partial(
+                F.binary_cross_entropy, candidates, targets.repeat(PARTICLES, 1), reduction="none"
+            ),
+            "as searched": partial(evaluator, candidates.reshape(PARTICLES, -1, 1)),
+        })  # fmt: skip
+        return [
+            f"Pieces, ms: {count:,} random factors, and the loss of {candidates.numel():,} candidates:",
+            *(f"  {name:28}{time:10.3f}" for name, time in times.items()),
+        ]
+
     def growth(self) -> list[str]:
         """Milliseconds of a call as one size grows, and the exponents: a call has a part that does not grow."""
         table = [
@@ -237,7 +263,7 @@ def report(rounds: int, device: str) -> list[str]:
         "",
         *training,
         "",
-        *([*benchmark.paths(), ""] if device == "cpu" else []),
+        *([*benchmark.paths(), "", *benchmark.pieces(), ""] if device == "cpu" else []),
         *benchmark.growth(),
         "",
         "Ratios, and the bars they are held to:",

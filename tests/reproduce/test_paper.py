@@ -151,7 +151,7 @@ def test_a_part_says_which_data_it_lacks(tmp_path, monkeypatch):
 
 
 def test_an_unknown_paper_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match=r"must be one of adaswarm, .*\(did you mean adaswarm\?\), got 'ada-swarm'"):
+    with pytest.raises(ValueError, match=r"must be one of .*\(did you mean adaswarm\?\), got 'ada-swarm'"):
         paper_named("ada-swarm")
 
 
