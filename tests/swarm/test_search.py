@@ -114,12 +114,12 @@ def test_all_that_a_swarm_knows_is_the_same_after_each_iteration(dimensions):
     near = normal(PROBLEMS, dimensions, seed=1)
     swarms = [Swarm(EMPSO(), start, near) for _ in range(2)]
     factors = Factors([generator()], ITERATIONS, tuple(start.shape), torch.float64)
-    loop = Loop(swarms[0], low, -low)
+    loop = Loop(swarms[0], low, -low, factors.bits)
     for i in range(ITERATIONS):
         for swarm in swarms:
             loss = steps(swarm.x)
             if swarm is swarms[0]:
-                loop.iterate(loss, factors.bits[i], moves=True)
+                loop.iterate(i, loss, moves=True)
             else:
                 swarm.note(loss)
                 swarm.move(factors, low, -low)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 # Of outputs and targets, each once: the best outputs and the curvatures.
 Find = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+Look = Callable[[Tensor], Tensor]  # takes from a table what belongs to the targets
 
 
 class Cache:
@@ -25,10 +26,13 @@ class Cache:
         self._keys: Tensor | None = None
         self._best = self._curvature = torch.empty(0)
 
-    def answers(self, outputs: Tensor, targets: Tensor, find: Find) -> tuple[Tensor, Tensor]:
-        """The best outputs and the curvatures for targets (members, n, ...), in the outputs' shape."""
+    def answers(self, outputs: Tensor, targets: Tensor, find: Find, *, curved: bool) -> tuple[Tensor, Tensor]:
+        """For targets (members, n, ...) the best outputs, in the outputs' shape, and where it is asked for the
+        curvatures; else nothing that means anything."""
         by_class = self.level == "sample" or not targets.is_floating_point()
-        return self._classes(outputs, targets, find) if by_class else self._numbers(outputs, targets, find)
+        places = self._classes(outputs, targets, find) if by_class else self._numbers(outputs, targets, find)
+        best = places(self._best)
+        return best, places(self._curvature) if curved else best
 
     def state_dict(self) -> dict[str, Any]:
         """The table."""
@@ -38,7 +42,7 @@ class Cache:
         """The table as it was."""
         self._keys, self._best, self._curvature = state["keys"], state["best"], state["curvature"]
 
-    def _classes(self, outputs: Tensor, targets: Tensor, find: Find) -> tuple[Tensor, Tensor]:
+    def _classes(self, outputs: Tensor, targets: Tensor, find: Find) -> Look:
         if targets.is_floating_point() or outputs.dim() != 3 or targets.dim() != 2:
             raise ValueError(
                 "cache needs targets that are numbers in the outputs' shape, at the element level, or classes (n,) for "
@@ -50,9 +54,9 @@ class Cache:
             rows = self._keys.expand(members, classes).contiguous()
             self._best, self._curvature, *_ = find(outputs.new_zeros(members, classes, classes), rows)
         member = torch.arange(members, device=outputs.device).unsqueeze(1)
-        return self._best[member, targets], self._curvature[member, targets]
+        return lambda table: table[member, targets]
 
-    def _numbers(self, outputs: Tensor, targets: Tensor, find: Find) -> tuple[Tensor, Tensor]:
+    def _numbers(self, outputs: Tensor, targets: Tensor, find: Find) -> Look:
         if targets.shape != outputs.shape:
             raise ValueError(
                 f"cache at the element level needs targets of the outputs' shape, got {tuple(targets.shape[1:])} and "
@@ -64,14 +68,14 @@ class Cache:
             self._best = self._curvature = targets.new_empty(len(outputs), 0)
             self._add(self._first_keys(targets), find)
         places = self._places(targets)
-        if self._expect is None and not bool((self._keys[places] == targets).all()):
+        known = self._keys[places] == targets
+        if self._expect is None and not bool(known.all()):
             met = targets.unique()
             self._add(met[~torch.isin(met, self._keys)], find)
             places = self._places(targets)
-        known = self._keys[places] == targets
-        member = torch.arange(len(outputs), device=outputs.device).reshape(-1, *[1] * (outputs.dim() - 1))
-        best = torch.where(known, self._best[member, places], torch.nan)
-        return best, self._curvature[member, places]
+            known = self._keys[places] == targets
+        rows = places.flatten(1)
+        return lambda table: torch.where(known, table.gather(1, rows).reshape(outputs.shape), torch.nan)
 
     def _first_keys(self, targets: Tensor) -> Tensor:
         if self._expect is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thalweg.swarm.native import random_words
 
-BITS = 16  # of a factor: twice as fast to draw as torch.rand's, and finer than any use of a factor here
+BITS = 16  # of a factor: four come of one random word, and that is finer than any use of a factor here
 
 
 class Factors:

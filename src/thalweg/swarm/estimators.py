@@ -41,7 +41,7 @@ class _Estimator(OutputGradient):
 
     @torch.compiler.disable  # what is drawn and evaluated is no part of the network's program
     def gradients(self, outputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        return evaluated(lambda: self._gradients(working(outputs), targets, generators))
+        return evaluated(outputs.device, lambda: self._gradients(working(outputs), targets, generators))
 
     def _gradients(self, outputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         _, dimensions = self.objective.problems(outputs)

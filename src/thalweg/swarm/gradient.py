@@ -152,7 +152,7 @@ class SwarmGradient(OutputGradient):
         self, outputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor | float, Tensor]:
         """kappa and g for outputs (members, n, ...): g in their shape, kappa such that it broadcasts with it."""
-        return evaluated(lambda: self._pull(working(outputs), targets, generators))
+        return evaluated(outputs.device, lambda: self._pull(working(outputs), targets, generators))
 
     def curvature(self) -> Tensor:
         """The curvature of the loss around g at the last call, as it broadcasts with the outputs: a diagonal Hessian
@@ -183,15 +183,18 @@ class SwarmGradient(OutputGradient):
         if self.coeff == "fitted":
             assert isinstance(kappa, Tensor)
             self._curvature = kappa[0]
-        terms = self.objective.terms(outputs.unsqueeze(0), self.reduction)
-        return (kappa * (working(outputs) - best[0]).square() / 2).sum() / terms
+        scale = kappa / (2 * self.objective.terms(outputs.unsqueeze(0), self.reduction))
+        away = working(outputs) - best[0]
+        squared = away * away  # of torch's squares the one that is differentiated the fastest
+        return (scale * squared).sum() if isinstance(scale, Tensor) else squared.sum() * scale
 
     def _pull(
         self, outputs: Tensor, targets: Tensor, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor | float, Tensor]:
         if self.cache is not None:
-            best, curvature = self.cache.answers(outputs, targets, partial(self._searched, generators))
-            if self.coeff == "fitted":
+            find, fitted = partial(self._searched, generators), self.coeff == "fitted"
+            best, curvature = self.cache.answers(outputs, targets, find, curved=fitted)
+            if fitted:
                 return curvature, best
             return self._kappa(lambda: self._fresh_factor(outputs, generators)), best
         best, curvature, factor = self._searched(generators, outputs, targets)

@@ -26,7 +26,7 @@ def compiled() -> Any:
 
 
 def random_words(count: int, generator: torch.Generator) -> Tensor:
-    """Random int64 on the generator's device; on a CPU expanded from one word of it, four times as fast."""
+    """Random int64 on the generator's device; on a CPU expanded from one word of it, which takes far less time."""
     if generator.device.type != "cpu" or compiled() is None:
         words = torch.empty(count, dtype=torch.int64, device=generator.device)
         return words.random_(-(2**63), None, generator=generator)
@@ -37,17 +37,17 @@ def random_words(count: int, generator: torch.Generator) -> Tensor:
 
 
 class Loop:
-    """Does for a swarm what `Swarm.note` and `Swarm.move` do, to rounding. `low` and `high` are of the best's shape."""
+    """Does for a swarm what `Swarm.note` and `Swarm.move` do, to rounding. `low` and `high` are of the best's shape;
+    `bits` are those of all iterations, as `Factors` has them."""
 
-    def __init__(self, swarm: Swarm, low: Tensor, high: Tensor) -> None:
+    def __init__(self, swarm: Swarm, low: Tensor, high: Tensor, bits: Tensor) -> None:
         particles, loops = swarm.particles, compiled()
         assert particles.one_buffer is not None
         self._constants = (particles.c1, particles.c2, *particles.one_buffer)
-        self._dtype = swarm.x.dtype
-        self._nearest, self._each = swarm.near is not None, particles.per_dimension
+        self._nearest, each = swarm.near is not None, particles.per_dimension
         numbers = swarm.best.shape[1] == 1  # a problem is a number
         self._noting = loops.note_numbers if numbers else loops.note
-        self._moving = loops.move if self._each else loops.move_together
+        self._moving = loops.move if each else loops.move_together
 
         none = swarm.best_loss[:0]
         near, own_distance, best_distance = none.reshape(0, 0), none.reshape(0, 0), none
@@ -57,7 +57,8 @@ class Loop:
         x, own, best, target = _arrays(numbers, swarm.x, swarm.own, swarm.best, near)
         losses = [array.numpy() for array in (swarm.own_loss, swarm.best_loss, own_distance, best_distance)]
         self._note = (x, own, losses[0], best, losses[1], target, losses[2], losses[3])
-        self._move = _arrays(self._each, swarm.x, swarm.memory[0], swarm.own, swarm.best, low, high)
+        self._move = _arrays(each, swarm.x, swarm.memory[0], swarm.own, swarm.best, low, high)
+        (self._bits,) = _arrays(each, bits)
 
     @staticmethod
     def fits(swarm: Swarm) -> bool:
@@ -65,11 +66,12 @@ class Loop:
         plain = swarm.x.device.type == "cpu" and swarm.x.dtype in (torch.float32, torch.float64)
         return plain and swarm.particles.one_buffer is not None and compiled() is not None
 
-    def iterate(self, loss: Tensor, bits: Tensor, *, moves: bool) -> None:
-        """Takes note of the losses, and moves unless that is not wanted."""
-        self._noting(*self._note, loss.to(self._dtype).contiguous().numpy(), self._nearest)
+    def iterate(self, i: int, loss: Tensor, *, moves: bool) -> None:
+        """Takes note of the losses, of the swarm's dtype, and moves by the factors of iteration i unless that is not
+        wanted."""
+        self._noting(*self._note, loss.contiguous().numpy(), self._nearest)
         if moves:
-            self._moving(*self._move, (bits.flatten(2) if self._each else bits).numpy(), self._constants)
+            self._moving(*self._move, self._bits[i], self._constants)
 
 
 def _arrays(flat: bool, *tensors: Tensor) -> list[np.ndarray]:

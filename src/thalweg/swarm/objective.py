@@ -29,7 +29,7 @@ _ELEMENT: dict[Any, type[nn.Module]] = {
 _SAMPLE: dict[Any, type[nn.Module]] = {F.cross_entropy: nn.CrossEntropyLoss, F.nll_loss: nn.NLLLoss}
 _WEIGHTS = ("weight", "pos_weight")  # with these the mean is another
 _DOMAINS = {F.binary_cross_entropy: (0.0, 1.0), nn.BCELoss: (0.0, 1.0)}
-SMALLEST = 1.2e-38  # of normal float32, whose logarithm takes a tenth of the time of that of 0
+SMALLEST = 1.2e-38  # of normal float32: logarithms of what is smaller are slow
 
 
 def unreduced(loss: LossFunction) -> tuple[LossFunction, str]:
@@ -223,7 +223,7 @@ def _faster(loss: LossFunction, targets: Tensor) -> tuple[LossFunction, list[Ten
     return _cross_entropy_of_shares, [targets]
 
 
-# Torch's own binary cross-entropy takes five to ten times as long. It cuts losses off at 100; here that is at 87, and
+# Torch's own binary cross-entropy takes five times as long (benchmarks/swarm_gradient.txt). It cuts losses off at 100; here that is at 87, and
 # outputs outside of [0, 1] count as the nearer of the two.
 
 

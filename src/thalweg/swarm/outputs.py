@@ -123,9 +123,9 @@ def of_members(name: str, value: float | Tensor, like: Tensor) -> float | Tensor
     return value.to(like).reshape(-1, *[1] * (like.dim() - 1))
 
 
-def evaluated(call: Callable[[], Any]) -> Any:
+def evaluated(device: torch.device, call: Callable[[], Any]) -> Any:
     """What a call comes to, without autograd and autocast."""
-    with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
         return call()
 
 

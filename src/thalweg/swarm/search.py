@@ -94,7 +94,7 @@ def search(
     """
     swarm = Swarm(particles, start, near)
     low, high = low.expand_as(swarm.best), high.expand_as(swarm.best)
-    loop = Loop(swarm, low, high) if Loop.fits(swarm) else None
+    loop = Loop(swarm, low, high, factors.bits) if Loop.fits(swarm) else None
     start_loss = torch.empty(0)
     for i in range(iterations):
         loss = evaluate(swarm.x)
@@ -102,7 +102,7 @@ def search(
         if i == 0:
             start_loss = loss.clone()
         if loop is not None:
-            loop.iterate(loss, factors.bits[i], moves=moves)
+            loop.iterate(i, loss.to(start.dtype), moves=moves)
             continue
         swarm.note(loss)
         if moves:
