@@ -223,8 +223,8 @@ def _faster(loss: LossFunction, targets: Tensor) -> tuple[LossFunction, list[Ten
     return _cross_entropy_of_shares, [targets]
 
 
-# Torch's own binary cross-entropy takes five times as long (benchmarks/swarm_gradient.txt). It cuts losses off at 100; here that is at 87, and
-# outputs outside of [0, 1] count as the nearer of the two.
+# Torch's own binary cross-entropy takes five times as long (benchmarks/swarm_gradient.txt). It cuts losses off at
+# 100; here that is at 87, and outputs outside of [0, 1] count as the nearer of the two.
 
 
 def _cross_entropy_of_bits(y: Tensor, zero: Tensor, sign: Tensor) -> Tensor:
