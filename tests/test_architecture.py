@@ -17,9 +17,10 @@ MAY_IMPORT = {
     "tasks": {"files", "names"},
     "cohort": {"files", "names", "rules", "optim", "tasks"},
     "swarm": {"files", "names", "rules", "optim", "cohort"},
-    "race": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm"},
-    "reproduce": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "race"},
-    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "race", "reproduce"},
+    "sweep": {"files", "names", "rules", "optim", "tasks", "cohort"},
+    "race": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "sweep"},
+    "reproduce": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "sweep", "race"},
+    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "sweep", "race", "reproduce"},
 }
 
 

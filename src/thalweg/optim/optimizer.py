@@ -20,6 +20,10 @@ from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
 
 
+# Sets of parameters whose buckets are kept for each group. A sweep over the blocks of a network steps as many in turn.
+KEPT = 64
+
+
 class Options(TypedDict, total=False):
     """The keyword arguments that every optimizer takes beside its rule's hyperparameters."""
 
@@ -109,7 +113,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             raise ValueError("capturable and differentiable are not supported, got True; leave them out")
         self.rule = rule
         self._choice = Choice(backend, None)
-        self._buckets: dict[int, Partition] = {}  # by group: those of the last step
+        self._buckets: dict[int, list[Partition]] = {}  # by group: those of the last steps
         self._seed = _draw_seed(generator)
         defaults = {
             **rule.hyperparameters,
@@ -184,15 +188,15 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _step_group(self, group: dict[str, Any]) -> None:
         both = [(p, grad) for p in group["params"] if (grad := p.grad) is not None]
         parameters, grads = [p for p, _ in both], [grad for _, grad in both]
-        buckets = self._buckets.get(id(group))
+        known = self._buckets.setdefault(id(group), [])
+        buckets = next((each for each in known if each.has(parameters)), None)
         if buckets is None or not buckets.follows(self.state, parameters, grads, group["rounding"]):
             if any(grad.is_sparse for grad in grads):
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients; make them dense first")
             states = [self._state_of(p, group) for p in parameters]
+            others = [each for each in known if each is not buckets][-KEPT:]
             buckets = partition(self.rule, self._choice, group["rounding"], parameters, grads, states)
-            self._buckets.pop(id(group), None)
-            if buckets.lasting:
-                self._buckets[id(group)] = buckets
+            known[:] = [*others, buckets] if buckets.lasting else others
         for bucket in buckets.buckets:
             self._step_bucket(group, bucket)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,11 +70,15 @@ class Partition:
     buckets: list[Bucket]
     rounding: str
 
+    def has(self, parameters: list[torch.Tensor]) -> bool:
+        """Whether it is of these parameters."""
+        return len(parameters) == len(self.parameters) and all(map(operator.is_, parameters, self.parameters))
+
     def follows(
         self, state: Mapping[Any, Any], parameters: list[torch.Tensor], grads: list[torch.Tensor], rounding: str
     ) -> bool:
-        """Whether the same buckets serve the next step; all are asked before any is stepped."""
-        if len(parameters) != len(self.parameters) or rounding != self.rounding:
+        """Whether the same buckets serve the next step of these parameters; all are asked before any is stepped."""
+        if rounding != self.rounding:
             return False
         if len(self.buckets) == 1:
             return self.buckets[0].follows(state, parameters, grads)
