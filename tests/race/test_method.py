@@ -16,6 +16,7 @@ from thalweg import Rule
 from thalweg.race.alone import Alone
 from thalweg.race.foreign import FURTHER_PASSES, OWN_PASSES, PLAIN, Foreign, style_of
 from thalweg.race.method import OTHERS, Method, method_from, method_named, names
+from thalweg.race.paste import optimizer_line
 from thalweg.race.seeds import Stream
 from thalweg.race.spaces import Float
 from thalweg.rules.gallery import GALLERY
@@ -403,7 +404,7 @@ def test_every_named_method_searches_its_own_hyperparameters_and_says_how_it_is_
     optimizer = method.make([nn.Parameter(torch.ones(2, 2))], torch.Generator())
     assert all(group["lr"] == method.hyperparameters["lr"] for group in optimizer.param_groups)
     assert method.stackable == (name not in OTHERS)
-    made = method.info().code.format(f"lr={method.hyperparameters['lr']}")
+    made = optimizer_line(method.info(), {"lr": method.hyperparameters["lr"]})
     namespace = {"torch": torch, "model": nn.Linear(2, 2), "thalweg": __import__("thalweg")}
     assert isinstance(eval(made, namespace), torch.optim.Optimizer)
 

@@ -137,7 +137,7 @@ def test_a_recipe_is_told_from_the_optimizers_own_hyperparameters():
     assert recipe == Recipe(schedule="cosine", patience=3)
     assert own == {"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.1}
     assert set(RECIPE) == {
-        "schedule", "warmup", "decay", "l1", "dropout", "label_smoothing", "batch_size", "patience"
+        "schedule", "warmup", "decay", "l1", "dropout", "label_smoothing", "batch_size", "patience", "length"
     }  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from thalweg import race
 from thalweg.race.alone import Alone
+from thalweg.race.composed import COMPOSED
 from thalweg.race.method import method_named, names, with_ablations
 from thalweg.race.paste import loss_line, optimizer_line
-from thalweg.race.through_methods import COMPOSED
 from thalweg.swarm.losses import F1Loss, ZeroOneLoss
 from thalweg.tasks import ACCURACY, Task
 
@@ -39,8 +39,8 @@ def few(name: str) -> dict[str, int]:
 FAST = ("adaswarm", "adam_label_distance", "output_es")  # one of each kind; the others are run with the slow tests
 EVERY = [
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
-    for name in COMPOSED
-    if name != "smooth_surrogate"
+    for name, parts in COMPOSED.items()
+    if parts.through is not None and parts.sweep is None and name != "smooth_surrogate"
 ]
 
 

@@ -26,7 +26,8 @@ class Cohort:
         generators: where the dropout layers of each member draw from, in the order in which its network would.
 
     `params`, `frozen` and `buffers` hold tensors with a leading axis of members, by the names of the module: the
-    parameters that require a gradient, those that do not, and the buffers. Whoever drives the cohort steps `params` in
+    parameters that require a gradient, those that do not, and the buffers. `template` is a network of that shape, whose
+    own tensors mean nothing. Whoever drives the cohort steps `params` in
     place with `thalweg.optim.StackedOptimizer`, or anything else. What is not finite in one member reaches no other.
 
     Raises Unstackable where torch.func cannot vectorise the network or the loss, and where it could but would train
@@ -57,10 +58,10 @@ class Cohort:
         self.params: dict[str, Tensor] = {name: w for name, w in stacked.items() if name in trained}
         self.frozen: dict[str, Tensor] = {name: w for name, w in stacked.items() if name not in trained}
         self.buffers: dict[str, Tensor] = {name: b.detach().contiguous() for name, b in buffers.items()}
-        self._network = copied(networks[0])
+        self.template = copied(networks[0])
         every = [dropout.layers(network) for network in networks]
         self._rates = {name: [layers[name].p for layers in every] for name in every[0]}
-        self._dropouts = dropout.layers(self._network)
+        self._dropouts = dropout.layers(self.template)
         for name, layer in self._dropouts.items():
             layer.p = max(self._rates[name])  # it is passed by only where no member drops anything
         self._programs: dict[Any, Program] = {}
@@ -84,7 +85,7 @@ class Cohort:
         The networks answer first, in training mode, then once more to be differentiated: with the same masks, and
         running statistics move once.
         """
-        masks = self._masks_for(inputs, torch.sum)
+        masks = self.masks_for(inputs)
         if masks is not None:
             masks.draw()
         passing = {name: b.clone() for name, b in self.buffers.items()}
@@ -105,9 +106,18 @@ class Cohort:
         """The loss of each member on answers that are there already, (members,)."""
         return self._call("losses", {}, outputs, targets, *extras)[0]
 
+    def loss_gradients(self, outputs: Tensor, targets: Tensor, *extras: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each member, (members,), and its gradient with respect to the outputs, (members, n, ...)."""
+        losses, grads = self._call("loss gradients", {}, outputs, targets, *extras)
+        return losses, grads
+
+    def masks_for(self, inputs: Tensor) -> Masks | None:
+        """Where the dropout masks of such a batch are drawn; None where nothing is dropped."""
+        return self._masks_for(inputs, torch.sum)
+
     def network(self, member: int) -> nn.Module:
         """A copy of one member as a module of its own, in evaluation mode."""
-        network = copy.deepcopy(self._network).eval()
+        network = copy.deepcopy(self.template).eval()
         state = {name: x[member] for name, x in (self.params | self.frozen | self.buffers).items()}
         with torch.no_grad():
             for name, own in itertools.chain(network.named_parameters(), network.named_buffers()):
@@ -126,7 +136,7 @@ class Cohort:
 
     def _ready(self, name: str, buffers: dict[str, Tensor], *given: Tensor) -> tuple[Program, dict[str, Tensor]]:
         """A program, traced once for each layout of what it is given, and the tensors of the members that it reads."""
-        state = {} if name == "losses" else self.params | self.frozen | buffers
+        state = {} if name in ("losses", "loss gradients") else self.params | self.frozen | buffers
         key = (name, *state, *_key(*given))
         if key not in self._programs:
             self._programs[key] = self._program(name, state, given)
@@ -152,8 +162,9 @@ class Cohort:
             "pulled back": grad(self._inner_product),
             "outputs": self._outputs_of,
             "losses": self._plain_loss,
+            "loss gradients": grad_and_value(self._plain_loss, argnums=2),
         }
-        self._network.train(name in ("gradients", "answers", "pulled back"))
+        self.template.train(name in ("gradients", "answers", "pulled back"))
 
         def call(*flat: Tensor) -> Sequence[Tensor]:
             named = dict(zip(state, flat, strict=False))
@@ -161,10 +172,10 @@ class Cohort:
             result: Any = torch.vmap(calls[name])(params, named, *flat[len(state) :])
             if name == "pulled back":
                 return tuple(result.values())
-            if name != "gradients":
+            if name in ("answers", "outputs", "losses"):
                 return (result,)
             grads, losses = result
-            return losses, *grads.values()
+            return (losses, grads) if name == "loss gradients" else (losses, *grads.values())
 
         return traced(call, [*state.values(), *given])
 
@@ -182,7 +193,7 @@ class Cohort:
     def _outputs_of(self, params: dict[str, Tensor], others: dict[str, Tensor], inputs: Tensor) -> Tensor:
         for layer in self._dropouts.values():
             layer.passed = 0
-        return functional_call(self._network, (params, others), (inputs,))
+        return functional_call(self.template, (params, others), (inputs,))
 
     def _plain_loss(self, _: object, __: object, outputs: Tensor, targets: Tensor, *extras: Tensor) -> Tensor:
         return self.loss(outputs, targets, *extras).reshape(())

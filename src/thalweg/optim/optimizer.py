@@ -19,7 +19,6 @@ from thalweg.optim.states import check_loaded, check_parameter, extra_states, fi
 from thalweg.rules import Rule
 from thalweg.rules.arithmetic import _draw_seed
 
-
 # Sets of parameters whose buckets are kept for each group. A sweep over the blocks of a network steps as many in turn.
 KEPT = 64
 

@@ -41,6 +41,7 @@ class StackedOptimizer:
         generators: where random initial states come from, one for each member: member i's are those that a
             `RuleOptimizer` with that generator draws. Without them the seed of member i is i.
         backend: None, "native" (a CPU's default) or "torch" (vmap; any device).
+        first: the place of the first of `params` among those of a network, on which random initial states depend.
 
     `state[name]` holds a state of the rule: for each parameter a tensor with a leading axis of members, or of a scalar
     state one float64 tensor. `steps` counts each member's steps. A member whose weights turn NaN changes no other's.
@@ -67,6 +68,7 @@ class StackedOptimizer:
         decay: str | None = None,
         generators: Sequence[torch.Generator] | None = None,
         backend: str | None = None,
+        first: int = 0,
         **hyperparameters: Any,
     ) -> None:
         check_rule(rule)
@@ -75,8 +77,8 @@ class StackedOptimizer:
         self.rule, self.params = rule, dict(params)
         self.members = _members(self.params)
         self._shapes = {name: w.shape for name, w in self.params.items()}
-        first = next(iter(self.params.values()))
-        self._dtype, self._device = first.dtype, first.device
+        one = next(iter(self.params.values()))
+        self._dtype, self._device = one.dtype, one.device
         self._pure: Functional = functional(rule, maximize=maximize, decay=decay)
         self._settings = member_settings(rule, hyperparameters, self.members)
         self._decays = bool(self.hyper["weight_decay"].any())
@@ -87,7 +89,7 @@ class StackedOptimizer:
         self._all = np.ones(self.members, dtype=np.bool_)
         self._seen: list[Any] = []  # what weights and states were when last looked at
         self._kept: list[torch.Tensor] = []
-        self.state = self._first_state(seeds)
+        self.state = self._first_state(seeds, first)
         unfit = self._unfit_for_native()
         if backend == "native" and unfit:
             raise RuntimeError(f"backend='native' was asked for, but {unfit}")
@@ -267,11 +269,11 @@ class StackedOptimizer:
 
     # Checks
 
-    def _first_state(self, seeds: Sequence[int]) -> State:
+    def _first_state(self, seeds: Sequence[int], first: int) -> State:
         """The states of every member, each as its own optimizer would begin it."""
         groups = [self._group(i) for i in range(self.members)]
         state: State = {name: {} for name in self.rule.states}
-        for index, (key, w) in enumerate(self.params.items()):
+        for index, (key, w) in enumerate(self.params.items(), first):
             if not self.rule.initial:  # all begin at 0
                 firsts = [first_states(self.rule, w[0], groups[0], 0, index)] * self.members
             else:

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import ParamsT
 
-from thalweg.race import foreign
+from thalweg.race import foreign, sweeping
 from thalweg.race.recipe import sign_penalty, smoothed
 from thalweg.race.seeds import Stream
 from thalweg.race.teams import EVALUATED, Counts, Member, size_of, synchronise
 from thalweg.swarm import OutputGradient
+from thalweg.sweep import PositionWise, block_costs, layerwise_lr, propose_blocks
 from thalweg.tasks import Examples, dropout
 from thalweg.tasks.task import tensor_hash
 
@@ -45,7 +47,7 @@ class Alone:
         self._extras = (torch.tensor(smoothing, dtype=torch.float64, device=device),) if smoothing else ()
         self._weights = [weight for weight in network.parameters() if weight.requires_grad]
         with self._randomness:
-            self.optimizer = trial.method.make(self._weights, trial.seed.generator(Stream.OPTIMIZER))
+            self.optimizer = trial.method.make(self._groups(), trial.seed.generator(Stream.OPTIMIZER))
         self._style = foreign.style_of(self.optimizer)
         self._switches = all(callable(getattr(self.optimizer, mode, None)) for mode in ("train", "eval"))
         self._lrs = [group.get("lr") for group in self.optimizer.param_groups]
@@ -55,6 +57,18 @@ class Alone:
             gradient = through.make(loss, self._data["train"].targets, [trial.through], device)
             gradient.generator = trial.candidates_generator(device)
             self._loss = gradient
+        self._sweep, self._costs = None, [1]
+        if trial.method.sweep is not None and trial.method.sweep.sweeps:
+            blocks = propose_blocks(self.network)
+            self._costs = block_costs(blocks, self._data["train"].inputs[:1])
+            self._sweep = PositionWise(
+                blocks,
+                self._differentiable_loss,
+                self.optimizer,
+                schedule=trial.method.sweep.schedule,
+                generator=trial.seed.generator(Stream.STARTS),
+                before_step=lambda _: self._penalise(),
+            )
         self._kept = [x.detach().clone() for x in self._state()]
 
     def step(self, rows: Tensor, factors: np.ndarray, active: np.ndarray) -> None:
@@ -62,6 +76,16 @@ class Alone:
         self._scale(float(factors[0]))
         self._switch("train")
         batch = self._data["train"][rows[0].to(self.device)]
+        step = self._plain_step if self._sweep is None else self._sweep_step
+        with self._randomness:
+            spent, losses = step(batch)
+        synchronise(self.device)
+        self.counts.seconds += time.perf_counter() - start
+        each = self._loss.evaluations if isinstance(self._loss, OutputGradient) else 1
+        self.counts.add(active, **spent, losses=losses * each)
+
+    def _plain_step(self, batch: Examples) -> tuple[dict[str, Any], int]:
+        """Steps once; returns what it took of the network, and the evaluations of the loss."""
         passes = 0
 
         def closure() -> Tensor:
@@ -81,18 +105,21 @@ class Alone:
             self._penalise()
             return loss.detach()
 
-        with self._randomness:
-            if self._style != foreign.OWN_PASSES:
-                closure()
-            given: list[Any] = [] if self._style == foreign.PLAIN else [closure]
-            try:
-                self.optimizer.step(*given)
-            except Exception as error:  # whatever an optimizer raises
-                self._failed(error)
-        synchronise(self.device)
-        self.counts.seconds += time.perf_counter() - start
-        losses = self._loss.evaluations if isinstance(self._loss, OutputGradient) else 1
-        self.counts.add(active, passes=passes, examples=len(batch), losses=losses)
+        if self._style != foreign.OWN_PASSES:
+            closure()
+        given: list[Any] = [] if self._style == foreign.PLAIN else [closure]
+        try:
+            self.optimizer.step(*given)
+        except Exception as error:  # whatever an optimizer raises
+            self._failed(error)
+        return {"forward": passes, "backward": passes, "examples": passes * len(batch)}, passes
+
+    def _sweep_step(self, batch: Examples) -> tuple[dict[str, Any], int]:
+        """A sweep; returns what it took of the network, and the evaluations of the loss."""
+        assert self._sweep is not None
+        self._sweep.step(batch.inputs, batch.targets)
+        firsts = [np.array([first]) for first in self._sweep.starts]
+        return {**sweeping.passes(self._costs, firsts), "examples": len(batch)}, len(firsts)
 
     def outputs(self, part: str) -> Tensor:
         self._switch("eval")
@@ -123,6 +150,18 @@ class Alone:
 
     def _state(self) -> list[Tensor]:
         return [*self._weights, *self.network.buffers()]
+
+    def _groups(self) -> ParamsT:
+        """The weights, at the learning rates of their blocks where the method has one for each."""
+        sweep = self.trial.method.sweep
+        if sweep is None or sweep.sweeps:
+            return self._weights
+        return layerwise_lr(propose_blocks(self.network), float(self.trial.hyperparameters["lr"]))
+
+    def _differentiable_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss; of one made of steps the gradient is 0."""
+        loss = self._loss(outputs, targets, *self._extras)
+        return loss if loss.requires_grad else loss + 0 * outputs.sum()
 
     def _penalise(self) -> None:
         if self.trial.recipe.l1:

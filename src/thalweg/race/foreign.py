@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch.optim.optimizer import ParamsT
 
 from thalweg.race.recipe import RECIPE
 from thalweg.race.record import Value
@@ -38,7 +39,7 @@ class Foreign:
     path: str
     source: str = ""
 
-    def __call__(self, params: Iterable[torch.nn.Parameter], **hyperparameters: Any) -> torch.optim.Optimizer:
+    def __call__(self, params: ParamsT, **hyperparameters: Any) -> torch.optim.Optimizer:
         """The optimizer. Raises ValueError, naming it, where it refuses what it is given."""
         try:
             optimizer = self.make(params, **hyperparameters)

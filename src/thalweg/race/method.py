@@ -8,16 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch.optim.optimizer import ParamsT
 
 from thalweg import optim
 from thalweg.names import shown
 from thalweg.race import recipe
+from thalweg.race.composed import COMPOSED, Composed
 from thalweg.race.foreign import Foreign, lbfgs, loaded, muon
 from thalweg.race.record import Value
 from thalweg.race.result import MethodInfo
 from thalweg.race.spaces import Space, check_space, scales_space, space_of, with_common
+from thalweg.race.sweeping import Sweeping
 from thalweg.race.through import Through
-from thalweg.race.through_methods import COMPOSED, Composed
 from thalweg.rules import Rule
 from thalweg.rules.gallery import GALLERY, Entry
 
@@ -29,7 +31,8 @@ class Method:
     `optimizer` is a rule, or a `Foreign` that makes any `torch.optim.Optimizer`. `hyperparameters` are those of draw 0,
     the published defaults; among them may be those of `thalweg.race.Recipe`: schedule, regularisation, batch size.
     `through` says where the gradient with respect to the network's outputs comes from, None for autograd; its
-    hyperparameters stand among the others. `ablations` names the plain methods that this one reduces to; a race
+    hyperparameters stand among the others. `sweep` says how the blocks of the network are stepped, None for all at
+    once. `ablations` names the plain methods that this one reduces to; a race
     compares it with those that run beside it.
 
     Raises ValueError, naming the argument, where a value of the recipe is out of its range, or only for rules.
@@ -43,11 +46,14 @@ class Method:
     title: str = ""
     source: str = ""
     through: Through | None = None
+    sweep: Sweeping | None = None
 
     def __post_init__(self) -> None:
         own_recipe, _, _ = self.split()
         if own_recipe.decay is not None and isinstance(self.optimizer, Foreign):
             raise ValueError(f"decay is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
+        if self.sweep is not None and isinstance(self.optimizer, Foreign):
+            raise ValueError(f"sweep is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
         if own_recipe.label_smoothing and self.through is not None:
             raise ValueError(f"label_smoothing is for losses that autograd differentiates, not for {self.name}")
 
@@ -66,7 +72,7 @@ class Method:
         """The same method with other hyperparameters."""
         return replace(self, hyperparameters=hyperparameters)
 
-    def make(self, params: Iterable[torch.nn.Parameter], generator: torch.Generator) -> torch.optim.Optimizer:
+    def make(self, params: ParamsT, generator: torch.Generator) -> torch.optim.Optimizer:
         """The optimizer over the parameters of one network; what a rule draws comes from the generator."""
         own_recipe, _, own = self.split()
         if isinstance(self.optimizer, Rule):
@@ -75,15 +81,20 @@ class Method:
 
     def definition(self) -> Any:
         """What, beside name and hyperparameters, decides how the method trains."""
-        own = self.optimizer.definition()
-        return own if self.through is None else [own, self.through.definition()]
+        own: list[Any] = [self.optimizer.definition()]
+        if self.through is not None:
+            own.append(self.through.definition())
+        if self.sweep is not None:
+            own.append(self.sweep.schedule)
+        return own if len(own) > 1 else own[0]
 
     def info(self) -> MethodInfo:
         """The method as the store and the report show it."""
         text = self.optimizer.text if isinstance(self.optimizer, Rule) else self.optimizer.path
         loss, names = ("", ()) if self.through is None else (self.through.code, tuple(self.split()[1]))
+        step = "" if self.sweep is None else self.sweep.step_code
         return MethodInfo(
-            self.name, self.title, text, self._code(), self.source, self.space, self.ablations, loss, names
+            self.name, self.title, text, self._code(), self.source, self.space, self.ablations, loss, names, step
         )
 
     def _code(self) -> str:
@@ -93,14 +104,15 @@ class Method:
             return f"{called}(model.parameters(), {{}})"
         classes = {name.lower(): name for name in optim.__all__}
         name = COMPOSED[self.name].rule if self.name in COMPOSED else self.name
+        parameters = "model.parameters()" if self.sweep is None else self.sweep.parameters_code
         known = name in GALLERY and GALLERY[name].rule == self.optimizer
         if known and name in classes:
-            return f"thalweg.optim.{classes[name]}(model.parameters(), {{}})"
+            return f"thalweg.optim.{classes[name]}({parameters}, {{}})"
         if known:
             rule = f"thalweg.rules.gallery.find({name!r}).rule"
         else:
             rule = f"rule  # {self.name}: {self.optimizer.text!r}\n   "
-        return f"thalweg.optim.RuleOptimizer(model.parameters(), {rule}, {{}})"
+        return f"thalweg.optim.RuleOptimizer({parameters}, {rule}, {{}})"
 
 
 # Methods that are not element-wise rules, by name: what makes the optimizer, what it needs of the recipe, one line on
@@ -128,8 +140,8 @@ SEARCHED: dict[str, Value] = {
 
 
 def names() -> list[str]:
-    """All methods that can be named: the rules of the gallery but the reference ones, others, and those of both with a
-    gradient from elsewhere."""
+    """All methods that can be named: the rules of the gallery but the reference ones, others, and rules that are fed
+    with another gradient or step block by block."""
     others = [name for name in OTHERS if name != "muon" or hasattr(torch.optim, "Muon")]  # torch 2.9 has it
     return [*(name for name, entry in GALLERY.items() if not entry.reference), *others, *COMPOSED]
 
@@ -172,11 +184,16 @@ def method_from(path: str, name: str | None = None) -> Method:
 
 
 def composed(name: str, parts: Composed) -> Method:
-    """The method that feeds a rule of the gallery with another gradient; it searches the rule's space and a scale."""
+    """The method that feeds a rule of the gallery with another gradient, or steps blocks by it; it searches the rule's
+    space, and a scale where there is one."""
     plain = method_named(parts.rule)
-    own = {**plain.hyperparameters, **parts.through.defaults}
-    space = plain.space + scales_space(parts.through.scales, own)
-    return Method(name, plain.optimizer, own, space, parts.ablations, parts.title, parts.source, parts.through)
+    own, space = dict(plain.hyperparameters), plain.space
+    if parts.through is not None:
+        own |= parts.through.defaults
+        space += scales_space(parts.through.scales, own)
+    return Method(
+        name, plain.optimizer, own, space, parts.ablations, parts.title, parts.source, parts.through, parts.sweep
+    )
 
 
 def with_ablations(named: Iterable[str]) -> list[str]:

@@ -42,7 +42,8 @@ class Recommendation:
 def optimizer_line(method: MethodInfo, hyperparameters: Mapping[str, Value]) -> str:
     """The expression that makes the optimizer: `thalweg.optim.AdamW(model.parameters(), lr=0.0032)`."""
     own = {n: v for n, v in hyperparameters.items() if n not in RECIPE or (n in OPTIONS and v is not None)}
-    return _filled(method.code, {n: v for n, v in own.items() if n not in method.loss_names})
+    code = method.code.replace("{lr}", notation.argument(hyperparameters.get("lr", 0.0)))
+    return _filled(code, {n: v for n, v in own.items() if n not in method.loss_names})
 
 
 def loss_line(method: MethodInfo, hyperparameters: Mapping[str, Value]) -> str:
@@ -51,6 +52,11 @@ def loss_line(method: MethodInfo, hyperparameters: Mapping[str, Value]) -> str:
         return ""
     made = _filled(method.loss_code, {name: hyperparameters[name] for name in method.loss_names})
     return f"loss_fn = {made}  # of the loss without reduction"
+
+
+def step_line(method: MethodInfo) -> str:
+    """What is stepped in place of the optimizer; empty where that is."""
+    return f"sweep = {method.step_code}  # in a loop: sweep.step(inputs, targets)" if method.step_code else ""
 
 
 def scheduler_line(hyperparameters: Mapping[str, Value]) -> str:
@@ -91,7 +97,8 @@ def recommend(summary: Summary) -> Recommendation:
     else:
         setting = sorted(chosen, key=_rate)[len(chosen) // 2]
     info = summary.methods[name]
-    lines = (loss_line(info, setting), f"optimizer = {optimizer_line(info, setting)}", scheduler_line(setting))
+    made = f"optimizer = {optimizer_line(info, setting)}"
+    lines = (loss_line(info, setting), made, step_line(info), scheduler_line(setting))
     words = surroundings(setting)
     return Recommendation(
         name,

@@ -39,6 +39,8 @@ class Recipe:
         label_smoothing: the share of the target that is spread evenly over the classes (Szegedy et al. 2016).
         batch_size: examples a step, "full" for all of them; None for the task's own.
         patience: training ends after so many epochs without a lower validation loss; 0 never.
+        length: how long training is, as a multiple of the task's epochs, of which it has a whole number and at least 1:
+            with it methods of unequal cost are given equal compute.
 
     Raises ValueError, naming the argument, quoting the value.
     """
@@ -51,6 +53,7 @@ class Recipe:
     label_smoothing: float = 0.0
     batch_size: int | str | None = None
     patience: int = 0
+    length: float = 1.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, str) or shown(self.schedule) not in map(shown, SCHEDULES):
@@ -65,6 +68,8 @@ class Recipe:
             raise ValueError(f"batch_size must be a whole number >= 1 or 'full', got {self.batch_size!r}")
         if not (_is_whole(self.patience) and self.patience >= 0):
             raise ValueError(f"patience must be a whole number >= 0, got {self.patience!r}")
+        if not (isinstance(self.length, (int, float)) and 0 < self.length < math.inf):
+            raise ValueError(f"length must be a number above 0, got {self.length!r}")
 
     def batch_of(self, own: int, examples: int) -> int:
         """The batch size on a task whose own is `own`, with so many training examples."""

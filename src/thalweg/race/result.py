@@ -85,7 +85,8 @@ class TaskInfo:
 class MethodInfo:
     """A method as the report shows it. `text` has its equations, or the class that it is. `code` is the expression that
     makes its optimizer, with {} where the hyperparameters go: `thalweg.optim.Adam(model.parameters(), {})`; `loss_code`
-    the one that makes its loss, of the hyperparameters in `loss_names`, where that is not just differentiated."""
+    the one that makes its loss, of the hyperparameters in `loss_names`, where that is not just differentiated;
+    `step_code` the one that makes what is stepped, where that is not the optimizer."""
 
     name: str
     title: str
@@ -96,6 +97,7 @@ class MethodInfo:
     ablations: tuple[str, ...]
     loss_code: str = ""
     loss_names: tuple[str, ...] = ()
+    step_code: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Stream(IntEnum):
     DROPOUT = 4
     OPTIMIZER = 5
     CANDIDATES = 6  # outputs that swarms and estimators try
+    STARTS = 7  # the blocks from which stochastic sweeps train
 
 
 @dataclass(frozen=True)

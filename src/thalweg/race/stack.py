@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,11 @@ from thalweg.cohort import Cohort
 from thalweg.optim import StackedOptimizer
 from thalweg.race.recipe import sign_penalty, smoothed
 from thalweg.race.seeds import Stream
+from thalweg.race.sweeping import passes
 from thalweg.race.teams import EVALUATED, Counts, Member, kind_of, metrics_of, size_of, synchronise
 from thalweg.rules import Rule
+from thalweg.sweep import block_costs, propose_blocks
+from thalweg.sweep.stacked import StackedSweep
 from thalweg.tasks import Examples
 from thalweg.tasks.task import tensor_hash
 
@@ -46,9 +49,22 @@ class Stack:
         l1 = self._of_members([trial.recipe.l1 for trial in members])
         self._l1 = l1 if l1.any() else None
         self._data = {name: _Data([trial.part(name) for trial in members], name, device) for name in first.parts}
-        self._steppers = [_Stepper(self.cohort.params, group, self.trials) for group in _groups(self.trials)]
+        self._sweep, self._costs = None, [1]
+        blocks, factors = [list(self.cohort.params)], [1.0]
+        if (sweeping := first.method.sweep) is not None:
+            stochastic = sweeping.schedule == "stochastic"
+            starts = [trial.seed.generator(Stream.STARTS) for trial in self.trials] if stochastic else None
+            sweep = StackedSweep(self.cohort, starts)
+            blocks, factors = sweep.names, sweeping.lr_factors(len(sweep.names))
+            if sweeping.sweeps:
+                self._sweep, self._costs = sweep, block_costs(propose_blocks(networks[0]), self._example(first))
+        self._steppers = [
+            _Stepper(self.cohort.params, place, blocks, factors[place], group, self.trials)
+            for group in _groups(self.trials)
+            for place in range(len(blocks))
+        ]
         for stepper in self._steppers:
-            self.counts.state_bytes[stepper.members] = stepper.state_bytes
+            self.counts.state_bytes[stepper.members] += stepper.state_bytes
         self._through = None
         if first.method.through is not None:
             settings = [trial.through for trial in self.trials]
@@ -64,17 +80,21 @@ class Stack:
         inputs, targets = self._data["train"].rows(rows)
         all_active = bool(active.all())
         before = {} if all_active else {name: b.clone() for name, b in self.cohort.buffers.items()}
-        grads = self._gradients(inputs, targets)
+        stages = []
+        for grads, firsts in self._stages(inputs, targets):
+            if self._l1 is not None:
+                grads = {name: g + sign_penalty(self.cohort.params[name], self._l1) for name, g in grads.items()}
+            start = self._share(start, active)
+            for stepper in self._steppers:
+                running = active & (firsts <= stepper.block)
+                stepper.step(grads, factors, None if running.all() else running)
+                start = self._share(start, active, stepper.members)
+            stages.append(firsts)
         if before:
             _take(self.cohort.buffers, before, ~active)
-        if self._l1 is not None:
-            grads = {name: g + sign_penalty(self.cohort.params[name], self._l1) for name, g in grads.items()}
-        start = self._share(start, active)
-        for stepper in self._steppers:
-            stepper.step(grads, factors, None if all_active else active)
-            start = self._share(start, active, stepper.members)
         losses = 1 if self._through is None else self._through.evaluations
-        self.counts.add(active, passes=1, examples=rows.shape[1], losses=losses)
+        spent = passes(self._costs, stages)
+        self.counts.add(active, **spent, examples=rows.shape[1], losses=losses * len(stages))
 
     def outputs(self, part: str) -> Tensor:
         data = self._data[part]
@@ -101,16 +121,33 @@ class Stack:
             self._kept[name].copy_(own)
             own.copy_(kept)
 
-    def _gradients(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        if (through := self._through) is None:
-            return self.cohort.gradients(inputs, targets, *self._extras)[1]
-        return self.cohort.gradients_through(inputs, lambda y: through.gradients(y, targets, self._candidates))
+    def _stages(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[dict[str, Tensor], np.ndarray]]:
+        """The gradients by the parameters' names, with the first block that each member steps: once, or in a sweep
+        again and again, each time after a step."""
+        through = self._through
+
+        def of_outputs(outputs: Tensor) -> Tensor:
+            if through is None:
+                return self.cohort.loss_gradients(outputs, targets, *self._extras)[1]
+            return through.gradients(outputs, targets, self._candidates)
+
+        every = np.zeros(self.members, dtype=np.int64)
+        if self._sweep is not None:
+            yield from self._sweep.stages(inputs, of_outputs)
+        elif through is None:
+            yield self.cohort.gradients(inputs, targets, *self._extras)[1], every
+        else:
+            yield self.cohort.gradients_through(inputs, of_outputs), every
 
     def _prepare(self, rows: Tensor) -> None:
         """What is done once for each batch size and is no part of the time of a step."""
-        if self._through is None and rows.shape[1] not in self._prepared:
+        if self._through is None and self._sweep is None and rows.shape[1] not in self._prepared:
             self._prepared.add(rows.shape[1])
             self.cohort.prepare(*self._data["train"].rows(rows), *self._extras)
+
+    def _example(self, member: Member) -> Tensor:
+        """An input of a batch of one."""
+        return member.part("train").inputs[:1].to(self._device)
 
     def _state(self) -> dict[str, Tensor]:
         return self.cohort.params | self.cohort.buffers
@@ -128,20 +165,36 @@ class Stack:
 
 
 class _Stepper:
-    """The stacked optimizer of the members that share a rule and a kind of decay: a stretch of the cohort."""
+    """The stacked optimizer of a block of the members that share a rule and a kind of decay: a stretch of the cohort.
 
-    def __init__(self, params: Mapping[str, Tensor], group: range, trials: Sequence[Member]) -> None:
+    `blocks`: the parameters of all blocks by their names, of which it steps those at `block`, at learning rates that
+    are `factor` times the members'.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Tensor],
+        block: int,
+        blocks: Sequence[Sequence[str]],
+        factor: float,
+        group: range,
+        trials: Sequence[Member],
+    ) -> None:
+        self.block, self._names = block, blocks[block]
         self.members = slice(group.start, group.stop)
         self._whole = len(group) == len(trials)
         own = [trials[i] for i in group]
         rule = own[0].method.optimizer
         assert isinstance(rule, Rule)
+        settings = _columns([trial.hyperparameters for trial in own])
+        settings["lr"] = [factor * lr for lr in settings["lr"]]
         self.optimizer = StackedOptimizer(
-            {name: w[self.members] for name, w in params.items()},
+            {name: params[name][self.members] for name in self._names},
             rule,
             decay=own[0].recipe.decay,
             generators=[trial.seed.generator(Stream.OPTIMIZER) for trial in own],
-            **_columns([trial.hyperparameters for trial in own]),
+            first=sum(map(len, blocks[:block])),
+            **settings,
         )
         self.optimizer.prepare()
         self._lr = self.optimizer.hyper["lr"].numpy()
@@ -163,6 +216,7 @@ class _Stepper:
         if (own != self._factors).any():
             self.optimizer.set(lr=self._lr * own)
             self._factors = own.copy()
+        grads = {name: grads[name] for name in self._names}
         self.optimizer.step(grads if self._whole else {name: g[self.members] for name, g in grads.items()}, running)
 
 

@@ -45,19 +45,17 @@ class Counts:
     """What each member of a team has spent: arrays of shape (members,)."""
 
     def __init__(self, members: int) -> None:
-        self.steps, self.forward, self.backward, self.losses, self.examples, self.state_bytes = np.zeros(
-            (6, members), np.int64
-        )
-        self.seconds = np.zeros(members)
+        self.steps, self.losses, self.examples, self.state_bytes = np.zeros((4, members), np.int64)
+        self.seconds, self.forward, self.backward = np.zeros((3, members))
 
-    def add(self, active: np.ndarray, *, passes: int, examples: int, losses: int = 1) -> None:
-        """Adds a step of those that are active; a pass is one forward and one backward of so many examples, for which
-        the loss is evaluated `losses` times."""
+    def add(self, active: np.ndarray, *, forward: np.ndarray, backward: np.ndarray, examples: int, losses: int) -> None:
+        """Adds a step of those that are active: `forward` and `backward` passes of each member through the network,
+        not always whole ones, so many examples, and as many evaluations of the loss."""
         self.steps += active
-        self.forward += active * passes
-        self.backward += active * passes
-        self.losses += active * (passes * losses)
-        self.examples += active * (passes * examples)
+        self.forward += active * forward
+        self.backward += active * backward
+        self.losses += active * losses
+        self.examples += active * examples
 
 
 class Member:
@@ -71,6 +69,11 @@ class Member:
     def batch(self) -> int:
         """The examples of a step."""
         return self.recipe.batch_of(self.workload.batch_size, len(self.workload.train))
+
+    @property
+    def epochs(self) -> int:
+        """For how long it trains at most."""
+        return max(1, round(self.recipe.length * self.workload.epochs))
 
     @property
     def parts(self) -> list[str]:
@@ -127,10 +130,12 @@ def order_of(trials: Sequence[Member]) -> list[int]:
     return sorted(range(len(trials)), key=lambda i: repr(kind_of(trials[i])))
 
 
-def through_of(trial: Member) -> str:
-    """What members must share to get their gradients from one call."""
-    through = trial.method.through
-    return "" if through is None else through.kind(trial.through)
+def together_of(trial: Member) -> tuple[int, int, str, str]:
+    """What members must share to be one cohort: batches, epochs, where their gradients come from, and how their blocks
+    are stepped."""
+    through, sweep = trial.method.through, trial.method.sweep
+    gradients = "" if through is None else through.kind(trial.through)
+    return trial.batch, trial.epochs, gradients, "" if sweep is None else sweep.schedule
 
 
 def kind_of(trial: Member) -> tuple[Any, ...]:

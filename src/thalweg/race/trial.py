@@ -19,7 +19,7 @@ from thalweg.race.method import Method
 from thalweg.race.record import SCHEMA, Record
 from thalweg.race.seeds import Seed, Stream
 from thalweg.race.stack import Stack
-from thalweg.race.teams import EVALUATED, Member, Team, order_of, through_of
+from thalweg.race.teams import EVALUATED, Member, Team, order_of, together_of
 from thalweg.race.training import Curves, batch_order, first_batches, train
 from thalweg.tasks import Examples, Task, Workload
 from thalweg.tasks.task import tensor_hash
@@ -84,8 +84,7 @@ class Job:
         return [records[i] for i in range(len(self.trials))]
 
     def _cohorts(self, members: Sequence[Member]) -> list[list[int]]:
-        """The places of those that train together: equal batch sizes, gradients of one kind, in the order that a stack
-        wants.
+        """The places of those that train together, in the order that a stack wants.
 
         As many as the job has where batches are the task's own, and fewer the larger they are: memory is limited.
         """
@@ -93,7 +92,7 @@ class Job:
             return []
         stackable = [i for i, one in enumerate(members) if one.method.stackable]
         cohorts = []
-        kinds = {i: (members[i].batch, through_of(members[i])) for i in stackable}
+        kinds = {i: together_of(members[i]) for i in stackable}
         for kind in sorted(set(kinds.values())):
             size = kind[0]
             same = [i for i in stackable if kinds[i] == kind]
@@ -117,7 +116,7 @@ def _members(task: Task, trials: Sequence[Trial]) -> list[Member]:
 
 
 def _run(team: Team, members: Sequence[Member], trials: Sequence[Trial]) -> list[Record]:
-    orders = {one.seed: _order(one) for one in members}
+    orders = {one.seed: _order(one) for one in members}  # all of them train for as many epochs
     curves = train(team, [one.recipe for one in members], [orders[one.seed] for one in members], members[0].batch)
     finals = _finals(team, members, curves)
     own_batch = members[0].workload.batch_size
@@ -140,8 +139,8 @@ def _run(team: Team, members: Sequence[Member], trials: Sequence[Trial]) -> list
             stopped=int(curves.lengths[i]) - 1 + int(curves.diverged[i]),
             seconds=float(counts.seconds[i]),
             steps=int(counts.steps[i]),
-            forward_passes=int(counts.forward[i]),
-            backward_passes=int(counts.backward[i]),
+            forward_passes=round(counts.forward[i]),
+            backward_passes=round(counts.backward[i]),
             loss_evaluations=int(counts.losses[i]),
             examples=int(counts.examples[i]),
             state_bytes=int(counts.state_bytes[i]),
@@ -157,7 +156,7 @@ def _run(team: Team, members: Sequence[Member], trials: Sequence[Trial]) -> list
 
 def _order(member: Member) -> torch.Tensor:
     workload = member.workload
-    return batch_order(len(workload.train), workload.epochs, member.seed.generator(Stream.ORDER))
+    return batch_order(len(workload.train), member.epochs, member.seed.generator(Stream.ORDER))
 
 
 def _finals(team: Team, members: Sequence[Member], curves: Curves) -> list[dict[str, float | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import fx, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -32,8 +32,12 @@ def propose_blocks(module: nn.Module) -> list[nn.Module]:
     >>> [[type(layer).__name__ for layer in block] for block in propose_blocks(net)]
     [['Flatten', 'Linear', 'ReLU'], ['Linear']]
     """
-    check_module(module)
-    pieces = list(_opened(module)) if isinstance(module, nn.Sequential) else _traced(module)
+    return _proposed(module, "module")
+
+
+def _proposed(module: nn.Module, name: str) -> list[nn.Module]:
+    check_module(module, name)
+    pieces = list(_opened(module)) if _is_chain(module) else _traced(module)
     groups: list[list[nn.Module]] = []
     for piece in pieces:
         begins = any(p.dim() >= 2 for p in piece.parameters())
@@ -42,7 +46,7 @@ def propose_blocks(module: nn.Module) -> list[nn.Module]:
         else:
             groups.append([piece])
     if not any(p.dim() >= 2 for p in module.parameters()):
-        raise ValueError(f"module must have a layer with a matrix or a kernel, got {type(module).__name__} with none")
+        raise ValueError(f"{name} must have a layer with a matrix or a kernel, got {type(module).__name__} with none")
     return [nn.Sequential(*group) for group in groups]
 
 
@@ -53,13 +57,13 @@ def cut(blocks: Blocks) -> list[list[Callable[[Any], Any]]]:
     Raises ValueError where they are not blocks, have nothing to train, or share a parameter.
     """
     if isinstance(blocks, nn.Module) and not isinstance(blocks, nn.ModuleList):
-        check_module(blocks)
+        check_module(blocks, "blocks")
         if not isinstance(blocks, nn.Sequential):
             raise ValueError(
                 f"blocks must be an nn.Sequential or a list of blocks, got {type(blocks).__name__}; cut it with "
                 f"thalweg.sweep.propose_blocks, or {HOW_TO_CUT}"
             )
-        given: list[Any] = list(propose_blocks(blocks))
+        given: list[Any] = list(_proposed(blocks, "blocks"))
     elif isinstance(blocks, (list, tuple, nn.ModuleList)):
         given = list(blocks)
     else:
@@ -91,7 +95,7 @@ def check_module(module: nn.Module, name: str = "module") -> None:
     """Raises ValueError where it is not a module that can be cut."""
     if not isinstance(module, nn.Module):
         raise ValueError(f"{name} must be an nn.Module, got {module!r:.80}")
-    if isinstance(module, DistributedDataParallel):
+    if any(isinstance(own, DistributedDataParallel) for own in module.modules()):
         raise ValueError(
             f"{name} must not be wrapped in DistributedDataParallel, whose hooks a sweep does not reach: give its "
             ".module, and average the gradients of each stage in before_step"
@@ -101,10 +105,14 @@ def check_module(module: nn.Module, name: str = "module") -> None:
         raise ValueError(f"{name} has no shape yet for its parameter {lazy[0]!r}: call the network once before")
 
 
-def _opened(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of an nn.Sequential, also of those within it."""
-    for layer in module.children():
-        if type(layer) is nn.Sequential:
+def _is_chain(module: nn.Module) -> TypeGuard[nn.Sequential]:
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def _opened(module: nn.Sequential) -> Iterator[nn.Module]:
+    """The layers of a chain, also of those within it; a layer that is in two places comes twice."""
+    for layer in module:
+        if _is_chain(layer):
             yield from _opened(layer)
         else:
             yield layer
@@ -117,17 +125,29 @@ def _trains(pieces: Sequence[Callable[[Any], Any]]) -> bool:
 def _check_own(blocks: Sequence[Sequence[Callable[[Any], Any]]]) -> None:
     """Refuses weights that two blocks share: updated with the one, they would change the other, whose cached output is
     taken to be constant."""
-    owners: dict[int, tuple[int, str]] = {}
+    spans = []
     for place, pieces in enumerate(blocks, 1):
         for piece in pieces:
             named = piece.named_parameters() if isinstance(piece, nn.Module) else ()
-            for name, p in named:
-                owner, known = owners.setdefault(p.untyped_storage().data_ptr() or id(p), (place, name))
-                if owner != place:
-                    raise ValueError(
-                        f"blocks must not share weights, but {name!r} of block {place} is {known!r} of block {owner}: "
-                        f"make blocks {owner} to {place} one, nn.Sequential(*blocks[{owner - 1}:{place}])"
-                    )
+            spans += [(str(p.device), *_span(p), place, name) for name, p in named]
+    last = ("", 0, 0, 0, "")  # of those that begin before, the one that ends last
+    for span in sorted(spans):
+        if span[0] == last[0] and span[1] < last[2] and span[3] != last[3]:
+            (owner, known), (place, name) = sorted([last[3:], span[3:]])
+            raise ValueError(
+                f"blocks must not share weights, but {name!r} of block {place} is {known!r} of block {owner}: "
+                f"make blocks {owner} to {place} one, nn.Sequential(*blocks[{owner - 1}:{place}])"
+            )
+        if (span[0], span[2]) > (last[0], last[2]):
+            last = span
+
+
+def _span(p: nn.Parameter) -> tuple[int, int]:
+    """From where to where a parameter lies in memory; one that lies nowhere is told by its identity."""
+    if not p.data_ptr():
+        return id(p), id(p) + 1
+    numbers = 1 + sum((size - 1) * stride for size, stride in zip(p.shape, p.stride(), strict=True))
+    return p.data_ptr(), p.data_ptr() + numbers * p.element_size()
 
 
 # Modules that are no chain by themselves
@@ -154,7 +174,8 @@ def _traced(module: nn.Module) -> list[nn.Module]:
     last_read = [max((places.get(user, len(nodes)) for user in node.users), default=0) for node in nodes]
     # Where one value alone is still to be read, the last one, the network can be cut behind it.
     cuts = [i for i in range(len(nodes)) if [last > i for last in last_read[: i + 1]] == [False] * i + [True]]
-    if cuts[-1] != len(nodes) - 1:
+    returned = next(node for node in graph.nodes if node.op == "output").args[0]
+    if cuts[-1:] != [len(nodes) - 1] or returned is not nodes[-1]:
         raise ValueError(f"{type(module).__name__} must return one tensor that it works out last; {HOW_TO_CUT}")
     return [_piece(module, nodes[begin], nodes[begin + 1 : end + 1]) for begin, end in itertools.pairwise(cuts)]
 

@@ -121,7 +121,6 @@ class Pass:
     def refresh(self, first: int) -> None:
         """Makes `output` that of the parameters as they are, with the graph of the blocks from `first` on."""
         if self.output is None:
-            torch.clear_autocast_cache()  # which has parameters as they were
             with torch.enable_grad():
                 self._run(self._changed if self._keep else first, len(self.blocks))
 
@@ -137,6 +136,7 @@ class Pass:
         return list(zip(params, grads, strict=True))
 
     def _run(self, begin: int, end: int) -> None:
+        torch.clear_autocast_cache()  # which has parameters as they were
         x = self._inputs[begin]
         for place in range(begin, end):
             before = [each._version for each in _tensors(x)]

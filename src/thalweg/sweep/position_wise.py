@@ -53,7 +53,8 @@ class PositionWise:
         normalize_lr: divides the learning rates by the number of stages, so that the last block moves about as far in
             a nested sweep as in a plain step.
 
-    `updates` counts the updates of each block, `losses` has those of the last sweep, one a stage.
+    `updates` counts the updates of each block. Of the last sweep `losses` has the loss of each stage, and `starts` the
+    place of the first block that it trained.
 
     Raises ValueError, naming the argument, on anything that cannot be trained so: weights that two blocks share,
     parameters that the optimizer does not have, an optimizer that needs a closure.
@@ -89,9 +90,11 @@ class PositionWise:
         _check_called("loss_fn", loss_fn)
         if before_step is not None:
             _check_called("before_step", before_step)
-        if clip is not None and not (isinstance(clip, (int, float)) and 0 < clip < math.inf):
+        if clip is not None and (
+            isinstance(clip, bool) or not isinstance(clip, (int, float)) or not 0 < clip < math.inf
+        ):
             raise ValueError(f"clip must be a norm above 0, or None, got {clip!r}")
-        if not isinstance(accumulate, int) or accumulate < 1:
+        if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
             raise ValueError(f"accumulate must be a whole number >= 1, got {accumulate!r}")
         if normalize_lr and schedule != "nested":
             raise ValueError(f"normalize_lr is for nested sweeps, got schedule={schedule!r}; leave it out")
@@ -109,6 +112,7 @@ class PositionWise:
         self.accumulate, self.normalize_lr = accumulate, normalize_lr
         self.updates = [0] * len(self.blocks)
         self.losses: list[Tensor] = []
+        self.starts: list[int] = []
 
     def step(self, x: Any, y: Any) -> Tensor:
         """One sweep, or stochastic step, on a batch; returns its loss before any update, detached.
@@ -116,7 +120,7 @@ class PositionWise:
         `x`: what the first block takes, a tensor (batch, ...) or a tuple of them; `y`: what the loss takes. Raises
         ValueError where a block or the loss returns what cannot be differentiated.
         """
-        firsts = self._firsts(x)
+        firsts = self.starts = self._firsts(x)
         parts = self._parts(x, y)
         passes = [Pass(self.blocks, part, lowest=firsts[-1], keep=len(parts) == 1) for part, _, _ in parts]
         self.losses = []
@@ -149,9 +153,9 @@ class PositionWise:
             raise ValueError(
                 f"the state dict is of {len(state_dict['updates'])} blocks, and there are {len(self.blocks)}"
             )
+        self.stages = _checked_stages(state_dict["stages"], len(self.blocks))
         self.generator.set_state(state_dict["generator"])
         self.updates = list(state_dict["updates"])
-        self.stages = _checked_stages(state_dict["stages"], len(self.blocks))
 
     # A step
 
@@ -181,9 +185,9 @@ class PositionWise:
         with torch.enable_grad():
             loss = self.loss_fn(own.output, y)
             _check_loss(loss)
-            scaled = loss if share == 1 else loss * share
+            scaled = (loss if share == 1 else loss * share).reshape(())
             scaled = scaled if self.scaler is None else self.scaler.scale(scaled)
-        for p, gradient in own.gradients(first, scaled.reshape(())):
+        for p, gradient in own.gradients(first, scaled):
             if gradient is not None:
                 p.grad = gradient if p.grad is None else p.grad + gradient
         # A copy, because torch's losses may be held in memory of the batch's size.

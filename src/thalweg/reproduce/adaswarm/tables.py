@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from thalweg.race import Method, RaceResult
+from thalweg.race.composed import COMPOSED
 from thalweg.race.method import composed, method_named
 from thalweg.race.record import Record
 from thalweg.race.through import Through
-from thalweg.race.through_methods import COMPOSED
 from thalweg.reproduce.adaswarm.labels import ELEMENTS, ELEMENTWISE, LOSSES, Labelled, LabelLoss, network_of
 from thalweg.reproduce.paper import Options, Part, Tell
 from thalweg.reproduce.races import raced

@@ -1,7 +1,9 @@
-"""The methods that have their gradients from elsewhere than autograd, by name: an optimizer of the gallery each."""
+"""The methods that are a rule of the gallery and something around it: gradients from elsewhere than autograd, or steps
+of one block after another."""
 
 from dataclasses import dataclass
 
+from thalweg.race.sweeping import Sweeping
 from thalweg.race.through import Through
 
 ADASWARM = (
@@ -9,18 +11,21 @@ ADASWARM = (
     "Transactions on Emerging Topics in Computational Intelligence 6, 2022"
 )
 SWARM = {"particles": 10, "iterations": 20, "span": 1.0}
+POSITION_WISE = "Valizadeh, Position-wise optimizer: a nature-inspired optimization algorithm, 2022"
 ESTIMATOR = {"evaluations": 200, "sigma": 0.1}  # as many as the swarm's 10 particles take in 20 iterations
 
 
 @dataclass(frozen=True)
 class Composed:
-    """A rule of the gallery and what it is fed with."""
+    """A rule of the gallery, what it is fed with where that is not autograd, and how blocks are stepped where that is
+    not at once."""
 
     rule: str
-    through: Through
+    through: Through | None
     title: str
     source: str
     ablations: tuple[str, ...] = ()
+    sweep: Sweeping | None = None
 
 
 _BY_CHANCE = Through("SwarmGradient", SWARM, ("span",), {"coeff": "paper"})
@@ -84,5 +89,61 @@ COMPOSED: dict[str, Composed] = {
         Through("SmoothSurrogate", {"temperature": 1.0}, ("temperature",)),
         "Adam on a smooth loss in place of one made of steps",
         "",
+    ),
+    "position_wise": Composed(
+        "sgd",
+        None,
+        "gradient descent in nested sweeps: the last block is updated L times, the first once",
+        POSITION_WISE,
+        ("sgd", "layerwise_sgd"),
+        Sweeping("nested"),
+    ),
+    "position_wise_stochastic": Composed(
+        "sgd",
+        None,
+        "gradient descent of the blocks from a drawn one on, for less than a plain step",
+        "",
+        ("sgd", "layerwise_sgd"),
+        Sweeping("stochastic"),
+    ),
+    "layerwise_sgd": Composed(
+        "sgd",
+        None,
+        "gradient descent at learning rates that are 1, 2, ..., L times as large, block by block",
+        "",
+        ("sgd",),
+        Sweeping("layerwise"),
+    ),
+    "position_wise_adam": Composed(
+        "adam",
+        None,
+        "Adam in nested sweeps: the last block is updated L times, the first once",
+        POSITION_WISE,
+        ("adam", "layerwise_adam"),
+        Sweeping("nested"),
+    ),
+    "position_wise_stochastic_adam": Composed(
+        "adam",
+        None,
+        "Adam on the blocks from a drawn one on, for less than a plain step",
+        "",
+        ("adam", "layerwise_adam"),
+        Sweeping("stochastic"),
+    ),
+    "layerwise_adam": Composed(
+        "adam",
+        None,
+        "Adam at learning rates that are 1, 2, ..., L times as large, block by block",
+        "",
+        ("adam",),
+        Sweeping("layerwise"),
+    ),
+    "position_wise_adaswarm": Composed(
+        "adam",
+        _BY_CHANCE,
+        "Adam on swarm gradients in nested sweeps",
+        POSITION_WISE + "; future work named there",
+        ("adaswarm", "position_wise_adam"),
+        Sweeping("nested"),
     ),
 }
