@@ -21,8 +21,8 @@ from thalweg.race.method import Method, method_named, with_ablations
 from thalweg.race.paste import optimizer_line, step_line
 from thalweg.race.sweeping import Sweeping, passes
 from thalweg.race.training import train
-from thalweg.sweep import block_costs, nested_cost, propose_blocks, stochastic_cost
 from thalweg.swarm.losses import ZeroOneLoss
+from thalweg.sweep import block_costs, nested_cost, propose_blocks, stochastic_cost
 from thalweg.tasks.dropout import Dropout
 from thalweg.tasks.models.layers import Linear
 

@@ -3,6 +3,7 @@
 from thalweg.tasks.catalogue import DATA_TASKS, PRESETS, TASKS, find
 from thalweg.tasks.examples import Examples
 from thalweg.tasks.folder import DataMissing
+from thalweg.tasks.margin import AdditiveMarginSoftmax, Cosines
 from thalweg.tasks.metrics import ACCURACY, R2, Metric, accuracy
 from thalweg.tasks.models import mlp
 from thalweg.tasks.splits import stratified_split
@@ -16,6 +17,8 @@ __all__ = [
     "R2",
     "TASKS",
     "UCI",
+    "AdditiveMarginSoftmax",
+    "Cosines",
     "DataMissing",
     "Examples",
     "Loss",
