@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from thalweg.swarm import unreduced
+from thalweg.swarm import SwarmGradient
 from thalweg.sweep import PositionWise
 from thalweg.tasks import AdditiveMarginSoftmax, Cosines
 
@@ -66,8 +66,11 @@ def test_it_trains_position_wise_and_comes_apart_for_swarms():
     sweep = PositionWise(net, AdditiveMarginSoftmax(), torch.optim.SGD(net.parameters(), lr=0.1))
     sweep.step(torch.randn(8, 3, generator=generator), torch.randint(2, (8,), generator=generator))
     assert sweep.updates == [1, 2]
-    bare, level = unreduced(AdditiveMarginSoftmax())
-    assert (bare(torch.zeros(5, 2), torch.zeros(5, dtype=torch.long)).shape, level) == ((5,), "sample")
+    # Of each sample: a swarm that searches them one by one finds a better answer for each.
+    swarm = SwarmGradient(AdditiveMarginSoftmax(), generator=generator, bounds=(-1.0, 1.0), init="bounds")
+    answers = torch.zeros(5, 2, requires_grad=True)
+    swarm(answers, torch.tensor([0, 1, 0, 1, 1])).backward()
+    assert (answers.grad.argmin(1) == torch.tensor([0, 1, 0, 1, 1])).all()
 
 
 @pytest.mark.parametrize(
