@@ -33,6 +33,14 @@ def test_the_example_of_half_precision_runs():
     assert optimizer.param_groups[0]["rounding"] == "stochastic"
 
 
+def test_the_examples_of_position_wise_training_run():
+    names = run("sweep.md")
+    assert len(names["blocks"]) == 10
+    assert names["sweep"].updates == [1, 2, 3]
+    assert [group["lr"] for group in names["optimizer"].param_groups] == [0.05, 0.1, 0.15000000000000002]
+    assert names["shorter"].hyperparameters["length"] == 11 / 26
+
+
 def test_the_examples_of_swarm_gradients_train_and_find_minima():
     names = run("swarm.md")
     assert names["loss"] < 0.35  # 1 - F1, of a target that a line tells apart
