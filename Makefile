@@ -33,6 +33,7 @@ bench: $(READY)
 	.venv/bin/python benchmarks/stacked_step.py --out benchmarks/stacked_step.txt
 	.venv/bin/python benchmarks/cohort.py --out benchmarks/cohort.txt
 	.venv/bin/python benchmarks/swarm_gradient.py --out benchmarks/swarm_gradient.txt
+	.venv/bin/python benchmarks/position_wise.py --out benchmarks/position_wise.txt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv

@@ -10,9 +10,11 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import torch
 from lists import MLP, parameters, weights
+from timing import Step
 
 from thalweg.optim import ADES, AdamW, Gravity
 
@@ -46,13 +48,41 @@ def extra_memory() -> dict[str, float]:
         make(warm, backend=backend).step()  # compiled beforehand: only the step itself is measured
     for make, backend in contenders:
         optimizer = make(parameters(MLP), backend=backend)
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # from here the peak is counted anew
-        before = _resident("VmRSS")
-        optimizer.step()
-        rise = _resident("VmHWM") - before
-        shares[f"{make.__name__}, {backend}" if backend else make.__name__] = rise / (4 * weights(MLP))
+        shares[f"{make.__name__}, {backend}" if backend else make.__name__] = _rise(optimizer.step) / (4 * weights(MLP))
     return shares
+
+
+def sweep_memory() -> dict[str, float]:
+    """Megabytes by which the peak of memory rises in a plain step of a tower and in sweeps, gradients included."""
+    # Here, because what they load would be missing in the seconds of first steps.
+    from torch.nn.functional import mse_loss
+    from tower import BATCH, BLOCKS, LR, Tower
+
+    from thalweg.sweep import PositionWise
+
+    rises = {}
+    for blocks in BLOCKS:
+        tower = Tower(blocks, BATCH, lambda params: torch.optim.SGD(params, lr=LR))
+        in_parts = PositionWise(tower.network, mse_loss, tower.optimizer, accumulate=4)
+        steps: dict[str, Step] = {
+            "plain": tower.plain(),
+            "sweep": tower.nested(),
+            "in 4 parts": partial(in_parts.step, tower.x, tower.y),
+        }
+        for name, step in steps.items():
+            step()
+            tower.optimizer.zero_grad()
+            rises[f"{name} {blocks}"] = _rise(step) / 1e6
+    return rises
+
+
+def _rise(step: Step) -> int:
+    """Bytes by which the peak of this process's memory rises in a step."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # from here the peak is counted anew
+    before = _resident("VmRSS")
+    step()
+    return _resident("VmHWM") - before
 
 
 def _resident(which: str) -> int:
@@ -63,4 +93,5 @@ def _resident(which: str) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(json.dumps({"first_steps": first_steps, "extra_memory": extra_memory}[sys.argv[1]]()))
+    functions = {"first_steps": first_steps, "extra_memory": extra_memory, "sweep_memory": sweep_memory}
+    print(json.dumps(functions[sys.argv[1]]()))

@@ -22,7 +22,7 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Times:
-    """Of one contender: seconds of its first three steps together, and median milliseconds of a later step; `host` is
+    """Of one contender: seconds of its first steps together, and median milliseconds of a later step; `host` is
     the part of them after which the call has returned, with a GPU still at work."""
 
     first: float
@@ -30,7 +30,9 @@ class Times:
     host: float
 
 
-def times_in_turns(steps: Mapping[str, Step], rounds: int, wait: Callable[[], object] = nothing) -> dict[str, Times]:
+def times_in_turns(
+    steps: Mapping[str, Step], rounds: int, wait: Callable[[], object] = nothing, first_steps: int = 3
+) -> dict[str, Times]:
     """All contenders take their turns round by round, so that a machine that slows down slows all of them.
 
     A turn is as many steps as fill 20 ms, at least one, without collecting garbage: what one contender keeps alive
@@ -39,7 +41,7 @@ def times_in_turns(steps: Mapping[str, Step], rounds: int, wait: Callable[[], ob
     first, lengths = {}, {}
     for name, step in steps.items():
         # The first steps compile and fill caches; torch's compiled optimizers compile again at their second.
-        first[name] = 3 * _turn(step, 3, wait)[0]
+        first[name] = first_steps * _turn(step, first_steps, wait)[0]
         lengths[name] = _length(step, wait)
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(rounds):

@@ -26,7 +26,12 @@ from thalweg.sweep import block_costs, nested_cost, propose_blocks, stochastic_c
 from thalweg.tasks.dropout import Dropout
 from thalweg.tasks.models.layers import Linear
 
-SWEEPS = [name for name, parts in COMPOSED.items() if parts.sweep is not None]
+FAST = ("position_wise", "position_wise_stochastic", "layerwise_sgd")  # the others are run with the slow tests
+SWEEPS = [
+    pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+    for name, parts in COMPOSED.items()
+    if parts.sweep is not None
+]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -45,7 +45,7 @@ def plain_cost(costs: Sequence[float]) -> float:
 
     `costs`: the forward cost f_l of each block, input side first.
     """
-    return 3 * sum(costs) - costs[0]
+    return nested_cost(costs, [len(costs)])
 
 
 def nested_cost(costs: Sequence[float], stages: Sequence[int] | None = None) -> float:
@@ -92,6 +92,8 @@ def equal_stages(costs: Sequence[float], stages: int) -> list[int]:
 
 
 def _groups(costs: Sequence[float], stages: Sequence[int] | None) -> list[Sequence[float]]:
+    if len(costs) == 0:
+        raise ValueError("costs must be of one block or more, got none")
     sizes = [1] * len(costs) if stages is None else stages
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
     if ends[-1:] != [len(costs)] or min(sizes) < 1:

@@ -107,7 +107,7 @@ class Pass:
     """
 
     def __init__(self, blocks: Sequence[Block], x: Any, lowest: int = 0, keep: bool = True) -> None:
-        self.blocks, self._keep = blocks, keep
+        self.blocks, self._lowest, self._keep = blocks, lowest, keep
         self.output: Any = None
         self._inputs: list[Any] = [x]
         self._random: dict[int, Any] = {}
@@ -127,16 +127,27 @@ class Pass:
     def gradients(self, first: int, output: Tensor, of_output: Tensor | None = None) -> Gradients:
         """The gradients of a number, or where that with respect to `output` is given, with respect to the parameters of
         the blocks from `first` on; None of one that has no part. Their part of the graph is gone then."""
-        params = [p for block in self.blocks[first:] for p in block.parameters()]
-        # Before the gradients, so that nothing but the graph holds what it gives back on the way.
-        self.output, self._changed = None, first
-        del self._inputs[first + 1 :]
+        params = self._used_up(first)
         with _without_autocast(output.device.type):
             grads = torch.autograd.grad(output, params, of_output, allow_unused=True)
         return list(zip(params, grads, strict=True))
 
+    def backward(self, first: int, number: Tensor) -> None:
+        """Adds the same gradients to the `grad` of the parameters. No two of them share memory, so that they can be
+        changed in place."""
+        params = self._used_up(first)
+        with _without_autocast(number.device.type):
+            torch.autograd.backward(number, inputs=params)
+
+    def _used_up(self, first: int) -> list[Tensor]:
+        """The parameters of the blocks from `first` on, whose part of the graph is about to go."""
+        # Before the gradients, so that nothing but the graph holds what it gives back on the way.
+        self.output, self._changed = None, first
+        del self._inputs[first + 1 :]
+        return [p for block in self.blocks[first:] for p in block.parameters()]
+
     def _run(self, begin: int, end: int) -> None:
-        torch.clear_autocast_cache()  # which has parameters as they were
+        torch.clear_autocast_cache()  # which may have parameters as they were before a step
         x = self._inputs[begin]
         for place in range(begin, end):
             before = [each._version for each in _tensors(x)]
@@ -150,6 +161,8 @@ class Pass:
                     "does (an activation with inplace=True?) end the block before, or not work in place"
                 )
             x = y
+            if place < self._lowest:
+                self._inputs[place] = None  # no stage begins there
             if place + 1 < len(self.blocks):
                 self._inputs[place + 1 :] = [x]
         if end == len(self.blocks):

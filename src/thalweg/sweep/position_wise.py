@@ -187,9 +187,7 @@ class PositionWise:
             _check_loss(loss)
             scaled = (loss if share == 1 else loss * share).reshape(())
             scaled = scaled if self.scaler is None else self.scaler.scale(scaled)
-        for p, gradient in own.gradients(first, scaled):
-            if gradient is not None:
-                p.grad = gradient if p.grad is None else p.grad + gradient
+        own.backward(first, scaled)
         # A copy, because torch's losses may be held in memory of the batch's size.
         return loss.detach().clone() if share == 1 else loss.detach() * share
 
@@ -266,5 +264,5 @@ def _check_choice(name: str, value: Any, allowed: Sequence[str]) -> None:
 
 
 def _check_called(name: str, value: Any) -> None:
-    if not callable(value):
+    if not callable(value) or isinstance(value, type):
         raise ValueError(f"{name} must be a function, got {value!r:.80}")
