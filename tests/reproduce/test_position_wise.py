@@ -197,10 +197,8 @@ def test_weights_are_those_of_numpys_old_generator_which_nobody_else_notices():
 def test_the_loss_of_ten_classes_has_the_value_of_one_loss_and_the_gradient_of_another():
     outputs, labels = normal(7, 10).requires_grad_(), torch.arange(7)
     y = one_hot(labels, 10).double()
-    loss = published_loss(outputs, y)
-    assert float(loss.detach()) == pytest.approx(
-        value(torch.softmax(outputs, 1).detach().numpy(), y.numpy()), rel=1e-12
-    )
+    loss, answer = published_loss(outputs, y), torch.softmax(outputs, 1).detach()
+    assert float(loss.detach()) == pytest.approx(value(answer.numpy(), y.numpy()), rel=1e-12)
     (ours,) = torch.autograd.grad(loss, outputs)
     (categorical,) = torch.autograd.grad(cross_entropy(outputs, labels), outputs)
     assert torch.allclose(ours, categorical)
@@ -344,7 +342,31 @@ def test_all_published_epochs_are_reproduced_to_the_last_one(committed):
 
 
 def test_what_the_notes_say_is_what_the_records_have(committed):
-    seeds = committed.figures["cat"]["seeds"]
+    cat, cifar10, mnist = (committed.figures[name] for name in ("cat", "cifar10", "mnist"))
+    seeds = cat["seeds"]
     ratios = [of["gradient_descent"] / of["position_wise"] for of in seeds]
     assert len(seeds) == SEEDS
-    assert max(ratios) == ratios[0]
+    assert ratios[0] == pytest.approx(2.55, abs=0.01)
+    assert all(1.35 < ratio < 2.25 for ratio in ratios[1:])
+    sooner = [of["position_wise_before"] - of["position_wise"] for of in seeds]
+    assert (min(sooner), max(sooner)) == (0, 52)
+    for of, faster in ((seeds, 4), (cat["xavier"], 2)):
+        assert sum(each["layerwise_lr"] < each["position_wise_before"] for each in of) == faster
+    layerwise = [of["curves"]["layerwise_lr"]["epoch"][-1] for of in (cat, cifar10, mnist)]
+    assert layerwise == [856, 97, 139]
+    assert mnist["chance"]["shares"] < mnist["target"] < mnist["chance"]["uniform"]
+    assert 1 - cifar10["target"] / cifar10["chance"]["shares"] == pytest.approx(0.006, abs=5e-4)
+    assert [of["cost"]["formula"] for of in (cat, cifar10, mnist)] == pytest.approx([1.001, 1.007, 1.027], abs=5e-4)
+
+
+@pytest.mark.parametrize(("row", "right"), [("mnist", 16), ("cifar10", 13)])
+def test_accuracies_at_the_targets_of_ten_classes_are_near_those_of_one_answer(committed, row, right):
+    for method in METHODS:
+        found = [one for one in committed.measured if one.cell[1:] == (row, method, "train_accuracy")]
+        assert found[0].protocol[0] == pytest.approx(right, abs=1)
+        assert found[0].constant == pytest.approx(11 if row == "mnist" else 10, abs=0.3)
+
+
+def test_without_other_seeds_there_is_no_table_of_them(small):
+    figures = {"cifar10": {**small.figures["cifar10"], "seeds": []}}
+    assert [table.name for table in control_tables(replace(small, figures=figures))] == ["chance", "cost"]
