@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from processes import replicated, world
 
 
@@ -17,5 +18,6 @@ def test_zero_redundancy_equals_one_optimizer_for_every_rule():
     world.run(replicated.zero_redundancy_equals_one_optimizer)
 
 
+@pytest.mark.slow
 def test_zero_redundancy_resumes_from_its_consolidated_state():
     world.run(replicated.zero_redundancy_resumes_from_its_consolidated_state)

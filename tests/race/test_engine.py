@@ -259,6 +259,7 @@ def cluster(tmp_path):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_in_mid_race_comes_to_the_same(cluster, tmp_path, unmeasured, monkeypatch):
     address, workers = cluster
     whole = small_race(tmp_path / "whole", line(model=fragile))

@@ -122,6 +122,7 @@ def test_what_a_batch_holds_is_settled_when_it_begins():
     assert next_draws(SPACE, DEFAULT, sampler="tpe", seed=3, draws=25, history=others) == settings(whole[14:16])
 
 
+@pytest.mark.slow
 def test_another_process_comes_to_the_same_draws():
     code = (
         "import sys; from race.test_sampling import settings, study; import thalweg; "

@@ -21,6 +21,7 @@ from thalweg.race.method import Method, method_named, with_ablations
 from thalweg.race.paste import optimizer_line, step_line
 from thalweg.race.sweeping import Sweeping, passes
 from thalweg.race.training import train
+from thalweg.rules import Rule
 from thalweg.swarm.losses import ZeroOneLoss
 from thalweg.sweep import block_costs, nested_cost, propose_blocks, stochastic_cost
 from thalweg.tasks.dropout import Dropout
@@ -160,6 +161,9 @@ def test_a_length_that_is_none_is_refused(length):
 def test_sweeps_are_for_rules_and_known_schedules():
     with pytest.raises(ValueError, match="schedule must be one of nested, stochastic, layerwise, got 'random'"):
         Sweeping("random")
+    still = Method("still", Rule("still", "w = w - 0.1*g"), {"schedule": "constant"})
+    with pytest.raises(ValueError, match="sweep of still must not be layerwise, because it has no lr"):
+        replace(still, sweep=Sweeping("layerwise"))
     with pytest.raises(ValueError, match="sweep is for rules alone, but lbfgs is"):
         replace(method_named("lbfgs"), sweep=Sweeping("nested"))
 

@@ -228,6 +228,7 @@ def test_checkpointed_blocks():
 
 
 # torch's compiler looks at what a block is given as if it were a parameter.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_blocks():
     network, twin = twins(of_depth(2))

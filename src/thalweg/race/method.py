@@ -54,6 +54,8 @@ class Method:
             raise ValueError(f"decay is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
         if self.sweep is not None and isinstance(self.optimizer, Foreign):
             raise ValueError(f"sweep is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
+        if self.sweep is not None and not self.sweep.sweeps and "lr" not in self.hyperparameters:
+            raise ValueError(f"sweep of {self.name} must not be layerwise, because it has no lr")
         if own_recipe.label_smoothing and self.through is not None:
             raise ValueError(f"label_smoothing is for losses that autograd differentiates, not for {self.name}")
 

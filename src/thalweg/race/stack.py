@@ -187,7 +187,8 @@ class _Stepper:
         rule = own[0].method.optimizer
         assert isinstance(rule, Rule)
         settings = _columns([trial.hyperparameters for trial in own])
-        settings["lr"] = [factor * lr for lr in settings["lr"]]
+        if factor != 1:
+            settings["lr"] = [factor * lr for lr in settings["lr"]]
         self.optimizer = StackedOptimizer(
             {name: params[name][self.members] for name in self._names},
             rule,
