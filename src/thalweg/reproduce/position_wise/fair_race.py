@@ -150,7 +150,7 @@ PART = Part(
     "fair",
     "Sweeps against plain training and layer-wise rates, at equal compute",
     (),
-    "about 20 minutes on two cores, quick 2",
+    "about 45 minutes on one core, quick 3",
     ("fashion_mnist", "uci_car", "uci_banknote"),
     run,
 )
