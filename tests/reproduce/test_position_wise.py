@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,7 +17,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from thalweg.race.jobs import one_thread
 from thalweg.reproduce import Options, Records, paper_named
-from thalweg.reproduce.position_wise import PAPER, images
+from thalweg.reproduce.fair import compared
+from thalweg.reproduce.position_wise import PAPER, fair_race, images
 from thalweg.reproduce.position_wise.cat import GOAL
 from thalweg.reproduce.position_wise.catvnoncat import FILE, cats
 from thalweg.reproduce.position_wise.chance import chance_levels
@@ -370,3 +372,24 @@ def test_accuracies_at_the_targets_of_ten_classes_are_near_those_of_one_answer(c
 def test_without_other_seeds_there_is_no_table_of_them(small):
     figures = {"cifar10": {**small.figures["cifar10"], "seeds": []}}
     assert [table.name for table in control_tables(replace(small, figures=figures))] == ["chance", "cost"]
+
+
+def test_what_is_said_of_the_races_at_equal_compute_is_what_the_records_say():
+    records = PAPER.committed()
+    assert records is not None
+
+    def counts(method: str, baseline: str) -> list[int]:
+        """How many of the 16 races it is better, worse and equivalent in."""
+        found = Counter(
+            compared(records, f"{depth} blocks", name, "accuracy", baseline)[method].verdict
+            for depth in fair_race.Scale().depths
+            for name in fair_race.Scale().sets
+        )
+        assert found.total() == 16
+        return [found[verdict] for verdict in ("better", "worse", "equivalent")]
+
+    assert counts("position_wise", "sgd") == [0, 7, 7]
+    assert counts("position_wise_stochastic", "sgd") == [0, 7, 6]
+    assert counts("layerwise_sgd", "sgd") == [0, 3, 7]
+    assert counts("position_wise", "layerwise_sgd")[:2] == [0, 5]
+    assert counts("position_wise_stochastic", "layerwise_sgd")[:2] == [0, 3]
