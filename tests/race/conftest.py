@@ -10,6 +10,13 @@ from thalweg.race.arrangement import Arrangement
 from thalweg.race.trial import ALONE, Job
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch uses one thread, as in a race."""
+    with jobs.one_thread():
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_result(tmp_path_factory):
     """Five methods, the plain forms of gravity among them, on two tasks."""

@@ -16,13 +16,7 @@ from thalweg.race.trial import ALONE, STACKED
 from thalweg.tasks import Task
 from thalweg.tasks.models import mlp
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def task(model, **settings) -> Task:

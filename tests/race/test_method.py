@@ -24,12 +24,7 @@ from thalweg.rules.gallery import GALLERY
 EPOCHS, BATCHES = 10, 5
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def written_out(one, make, step, dtype=torch.float64) -> dict[str, torch.Tensor]:

@@ -31,13 +31,7 @@ from thalweg.race.teams import Member
 from thalweg.race.training import Curves
 from thalweg.tasks.dropout import Dropout
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def own(name: str, i: int) -> dict[str, Any]:

@@ -17,13 +17,7 @@ from thalweg.race.paste import loss_line, optimizer_line
 from thalweg.swarm.losses import F1Loss, ZeroOneLoss
 from thalweg.tasks import ACCURACY, Task
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 SMALL = {"particles": 4, "iterations": 3}

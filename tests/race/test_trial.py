@@ -20,13 +20,7 @@ from thalweg.tasks.dropout import Dropout
 from thalweg.tasks.metrics import ACCURACY, R2, Metric
 from thalweg.tasks.models import mlp
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def inputs_and_classes() -> tuple[torch.Tensor, torch.Tensor]:

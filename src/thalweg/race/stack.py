@@ -18,7 +18,7 @@ from thalweg.race.seeds import Stream
 from thalweg.race.sweeping import passes
 from thalweg.race.teams import EVALUATED, Counts, Member, kind_of, metrics_of, size_of, synchronise
 from thalweg.rules import Rule
-from thalweg.sweep import block_costs, propose_blocks
+from thalweg.sweep import block_costs
 from thalweg.sweep.stacked import StackedSweep
 from thalweg.tasks import Examples
 from thalweg.tasks.task import tensor_hash
@@ -57,7 +57,8 @@ class Stack:
             sweep = StackedSweep(self.cohort, starts)
             blocks, factors = sweep.names, sweeping.lr_factors(len(sweep.names))
             if sweeping.sweeps:
-                self._sweep, self._costs = sweep, block_costs(propose_blocks(networks[0]), self._example(first))
+                one = first.part("train").inputs[:1].to(device)
+                self._sweep, self._costs = sweep, block_costs([block.module for block in sweep.blocks], one)
         self._steppers = [
             _Stepper(self.cohort.params, place, blocks, factors[place], group, self.trials)
             for group in _groups(self.trials)
@@ -144,10 +145,6 @@ class Stack:
         if self._through is None and self._sweep is None and rows.shape[1] not in self._prepared:
             self._prepared.add(rows.shape[1])
             self.cohort.prepare(*self._data["train"].rows(rows), *self._extras)
-
-    def _example(self, member: Member) -> Tensor:
-        """An input of a batch of one."""
-        return member.part("train").inputs[:1].to(self._device)
 
     def _state(self) -> dict[str, Tensor]:
         return self.cohort.params | self.cohort.buffers

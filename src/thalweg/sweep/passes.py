@@ -112,7 +112,7 @@ class Pass:
         self._inputs: list[Any] = [x]
         self._random: dict[int, Any] = {}
         self._changed = len(blocks) - 1  # the first block whose parameters are others than in the graph
-        with torch.set_grad_enabled(False):
+        with torch.no_grad():
             self._run(0, lowest if keep else len(blocks) - 1)
         if keep:
             with torch.enable_grad():
