@@ -17,10 +17,11 @@ MAY_IMPORT = {
     "tasks": {"files", "names"},
     "cohort": {"files", "names", "rules", "optim", "tasks"},
     "swarm": {"files", "names", "rules", "optim", "cohort"},
+    "search": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm"},
     "sweep": {"files", "names", "rules", "optim", "tasks", "cohort"},
-    "race": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "sweep"},
-    "reproduce": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "sweep", "race"},
-    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "sweep", "race", "reproduce"},
+    "race": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "search", "sweep"},
+    "reproduce": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "search", "sweep", "race"},
+    "cli": {"files", "names", "rules", "optim", "tasks", "cohort", "swarm", "search", "sweep", "race", "reproduce"},
 }
 
 

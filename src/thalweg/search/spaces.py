@@ -1,0 +1,135 @@
+"""What is searched: a box of real vectors, bits, choices, or orders."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Vectors of `dim` zeros and ones."""
+
+    dim: int
+
+    def __post_init__(self) -> None:
+        _check_dim(self.dim)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Vectors of whole numbers: the one at place i is one of 0, ..., sizes[i] - 1."""
+
+    sizes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", tuple(self.sizes))
+        if not self.sizes or not all(isinstance(size, int) and size >= 1 for size in self.sizes):
+            raise ValueError(f"sizes must be whole numbers >= 1, at least one of them, got {self.sizes}")
+
+    @property
+    def dim(self) -> int:
+        return len(self.sizes)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The orders of 0, ..., dim - 1, such as tours through so many cities."""
+
+    dim: int
+
+    def __post_init__(self) -> None:
+        _check_dim(self.dim)
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Real vectors between `low` and `high`, each (D,); infinite where nothing bounds them."""
+
+    low: Tensor
+    high: Tensor
+
+    @property
+    def dim(self) -> int:
+        return len(self.low)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether all sides are finite."""
+        return bool((self.high - self.low).isfinite().all())
+
+    def reflect(self, x: Tensor) -> Tensor:
+        """Points (..., D) mirrored at the sides, again and again, until they are inside; those inside do not move."""
+        outside = (x < self.low) | (x > self.high)
+        if not bool(outside.any()):
+            return x
+        width = self.high - self.low
+        phase = torch.remainder(x - self.low, 2 * width)
+        folded = self.low + torch.where(phase > width, 2 * width - phase, phase)
+        return torch.where(outside, folded.clamp(self.low, self.high), x)
+
+
+Space = Box | Bits | Choices | Orders
+
+
+def space_of(
+    bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torch.device | str | None
+) -> tuple[Space, torch.device]:
+    """The space that is meant by bounds: a space, a pair (low, high) of numbers or vectors, or None for all real
+    vectors; and the device of what was given. Raises ValueError, naming the argument."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype must be a floating torch.dtype, got {dtype}")
+    parts = [*(bounds if isinstance(bounds, (tuple, list)) else ()), x0]
+    devices = {part.device for part in parts if isinstance(part, Tensor)}
+    if device is not None:
+        devices.add(torch.empty(0, device=device).device)
+    if len(devices) > 1:
+        raise ValueError(f"bounds, x0 and device must be on one device, got {', '.join(sorted(map(str, devices)))}")
+    where = devices.pop() if devices else torch.device("cpu")
+    if isinstance(bounds, (Box, Bits, Choices, Orders)):
+        if dim is not None and dim != bounds.dim:
+            raise ValueError(f"dim must be that of the space, {bounds.dim}, or left out, got {dim}")
+        return bounds, where
+    return _box(bounds, dim, x0, dtype, where), where
+
+
+def _box(bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torch.device) -> Box:
+    try:
+        first, second = (-math.inf, math.inf) if bounds is None else bounds
+        low, high = (torch.as_tensor(part, dtype=dtype, device=device) for part in (first, second))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"bounds must be a pair (low, high) of numbers or vectors, a space, or None, got {bounds!r:.80}"
+        ) from error
+    if low.dim() > 1 or high.dim() > 1:
+        raise ValueError(f"bounds must be numbers or vectors, got shapes {tuple(low.shape)} and {tuple(high.shape)}")
+    if dim is not None:
+        _check_dim(dim)
+    sizes = [len(part) for part in (low, high) if part.dim() == 1]
+    sizes += [dim] if dim is not None else []
+    sizes += [torch.as_tensor(x0).shape[-1]] if x0 is not None and torch.as_tensor(x0).dim() else []
+    if not sizes:
+        raise ValueError("dim must be given where bounds are two numbers and there is no x0, got None")
+    if len(set(sizes)) > 1 or 0 in sizes:
+        raise ValueError(f"bounds, dim and x0 must have one number of dimensions, got {', '.join(map(str, sizes))}")
+    low, high = low.expand(sizes[0]).contiguous(), high.expand(sizes[0]).contiguous()
+    odd = ~(low < high)
+    if odd.any():
+        at = int(odd.nonzero()[0])
+        raise ValueError(f"bounds must be low < high, got {low[at]:g} and {high[at]:g} in dimension {at}")
+    return Box(low, high)
+
+
+def _check_dim(dim: Any) -> None:
+    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+        raise ValueError(f"dim must be a whole number >= 1, got {dim!r}")
+
+
+def names_of(spaces: Sequence[type[Space]]) -> str:
+    """Kinds of space, in words."""
+    return ", ".join(space.__name__ for space in spaces)

@@ -1,0 +1,321 @@
+"""`Strategy`: a search without gradients, by `ask()` and `tell()`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from thalweg.search.algorithm import Algorithm, Problem, State
+from thalweg.search.catalogue import algorithm_named
+from thalweg.search.draws import Draws
+from thalweg.search.spaces import Box, names_of, space_of
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best point ever told, `x` (D,), and its fitness `f`, (); of several runs (runs, D) and (runs,)."""
+
+    x: Tensor
+    f: Tensor
+
+
+class Strategy:
+    """A search for points of low fitness, which asks and is told.
+
+    Arguments:
+        algorithm: a name (`thalweg.search.names()`), with `hyperparameters` other than its defaults; or an `Algorithm`.
+        bounds: a pair (low, high) of numbers or vectors (D,), a space such as `Bits(100)`, or None for all real
+            vectors, which needs x0 and sigma0.
+        dim: D, which must be said where the bounds are numbers and there is no x0.
+        x0: where to begin, (D,) or (runs, D).
+        sigma0: how far around x0, a number or (D,).
+        runs: so many searches that know nothing of each other, in one tensor program. A hyperparameter in `batched` of
+            the algorithm may be a tensor (runs,).
+        budget: how many evaluations a run will take: some algorithms cool down, or reduce their population, by it.
+        generator: where all draws come from; without one, a generator with seed 0. A sequence of one a run makes each
+            run what it would be alone.
+
+    With one run, points are (P, D) and fitness is (P,); with more they are (runs, P, D) and (runs, P).
+
+    Raises ValueError, naming the argument and quoting the value.
+
+    >>> strategy = Strategy("random", bounds=(-5, 5), dim=3)
+    >>> for _ in range(10):
+    ...     x = strategy.ask()
+    ...     strategy.tell((x**2).sum(-1))
+    >>> strategy.best.x.shape, strategy.evals
+    (torch.Size([3]), tensor(1000))
+    """
+
+    def __init__(
+        self,
+        algorithm: str | Algorithm,
+        bounds: Any = None,
+        *,
+        dim: int | None = None,
+        x0: Any = None,
+        sigma0: Any = None,
+        runs: int = 1,
+        budget: int | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+        **hyperparameters: Any,
+    ) -> None:
+        runs = _whole("runs", runs)
+        budget = None if budget is None else _whole("budget", budget)
+        space, where = space_of(bounds, dim, x0, dtype, device)
+        start = None if x0 is None else _start(x0, space.dim, runs, dtype, where)
+        spread = None if sigma0 is None else _spread(sigma0, space.dim, dtype, where)
+        _check_start(space, start, spread)
+        self.problem = Problem(space, runs, start, spread, budget, dtype, where)
+        self.algorithm = _resolved(algorithm, hyperparameters, self.problem)
+        self.state = State(self.problem, Draws(_generators(generator, runs, where), runs, dtype, where))
+        self._asked: Tensor | None = None
+        self._parked = torch.zeros(runs, dtype=torch.bool, device=where)
+        self._best_x = torch.zeros(runs, space.dim, dtype=dtype, device=where)
+        self._best_f = torch.full((runs,), math.inf, dtype=dtype, device=where)
+        with torch.no_grad():
+            self.algorithm.init(self.state)
+
+    # The interface
+
+    @torch.no_grad()
+    def ask(self) -> Tensor:
+        """The points to evaluate next; the same again until `tell` is called."""
+        if self._asked is None:
+            self._asked = self.algorithm.sample(self.state)
+        return self._shaped(self._seen(self._asked).clone())
+
+    @torch.no_grad()
+    def tell(self, fitness: Any, x: Tensor | None = None) -> None:
+        """Learns the fitness of what was asked, or of `x`, points of the same shape that take its place (repaired, or
+        improved by somebody else). Lower is better; NaN is worse than any number.
+
+        Raises RuntimeError where nothing was asked, ValueError where shapes do not fit. What raises changes nothing.
+        """
+        if self._asked is None:
+            raise RuntimeError("tell() must follow ask(), but nothing was asked since the last tell()")
+        points = self._asked if x is None else self._own(x)
+        values = self._fitness(fitness, points)
+        self.state.evals = self.state.evals + (~self._parked) * values.shape[1]
+        self._note(self._seen(points), values)
+        self.algorithm.update(self.state, points, values)
+        self.state.generation += 1
+        self._asked = None
+
+    @torch.no_grad()
+    def receive(self, x: Tensor, fitness: Any) -> None:
+        """Takes in one point a run, (D,) or (runs, D), that was found elsewhere, such as by a local search. It counts
+        no evaluation."""
+        x = self._on("x", x).reshape(self.problem.runs, self.problem.dim)
+        values = self._on("fitness", torch.as_tensor(fitness)).reshape(self.problem.runs)
+        values = torch.where(values.isnan() | self._parked, math.inf, values)
+        better = values < self._best_f
+        self._note(x.unsqueeze(1), values.unsqueeze(1))
+        self.algorithm.receive(self.state, x, values, better)
+
+    def park(self, runs: Tensor) -> None:
+        """Lets the marked runs, bool (runs,), rest for good: whatever they are told is inf, and is not counted."""
+        self._parked = self._parked | runs.to(self._parked)
+
+    @property
+    def best(self) -> Best:
+        """The best point that was ever told; zeros and inf before the first."""
+        if self.problem.runs == 1:
+            return Best(self._best_x[0].clone(), self._best_f[0].clone())
+        return Best(self._best_x.clone(), self._best_f.clone())
+
+    @property
+    def center(self) -> Tensor:
+        """The point to recommend where fitness is noisy, (D,) or (runs, D): the middle of the distribution for those
+        that have one, for others the best."""
+        center = self.algorithm.center(self.state)
+        center = self._best_x.clone() if center is None else self._seen(center)
+        return center[0] if self.problem.runs == 1 else center
+
+    @property
+    def evals(self) -> Tensor:
+        """The evaluations so far, () or (runs,)."""
+        return self.state.evals[0] if self.problem.runs == 1 else self.state.evals.clone()
+
+    @property
+    def generation(self) -> int:
+        """How often it was told."""
+        return int(self.state.generation)
+
+    @property
+    def parked(self) -> Tensor:
+        """Which runs rest, bool (runs,)."""
+        return self._parked.clone()
+
+    @property
+    def reasons(self) -> list[str]:
+        """For each run why it should go on no longer; "" where nothing speaks against it."""
+        reasons = [""] * self.problem.runs
+        for name, stopped in self.algorithm.stops(self.state).items():
+            for run in stopped.nonzero().flatten().tolist():
+                reasons[run] = reasons[run] or name
+        return reasons
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a fresh strategy of the same arguments needs to go on, bit for bit: nothing in it is shared."""
+        own = {"asked": self._asked, "parked": self._parked, "best_x": self._best_x, "best_f": self._best_f}
+        return {
+            "algorithm": type(self.algorithm).__name__,
+            "strategy": {name: _copied(value) for name, value in own.items()},
+            "state": {name: _copied(value) for name, value in self.state.carried.items()},
+            "generators": [generator.get_state() for generator in self.state.draws.generators],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where `state_dict` was taken. Raises ValueError where that was another algorithm's or another
+        problem's, and then changes nothing."""
+        own, generators = state_dict["strategy"], state_dict["generators"]
+        if state_dict["algorithm"] != type(self.algorithm).__name__:
+            raise ValueError(
+                f"state_dict must be of {type(self.algorithm).__name__}, got one of {state_dict['algorithm']}"
+            )
+        if own["best_x"].shape != self._best_x.shape or len(generators) != len(self.state.draws.generators):
+            raise ValueError(
+                f"state_dict must be of {self.problem.runs} runs in {self.problem.dim} dimensions with "
+                f"{len(self.state.draws.generators)} generators, got {tuple(own['best_x'].shape)} and {len(generators)}"
+            )
+        self._asked, self._parked, self._best_x, self._best_f = (
+            _copied(own[name], self.problem.device) for name in ("asked", "parked", "best_x", "best_f")
+        )
+        self.state.carried.clear()
+        self.state.carried.update({name: _copied(x, self.problem.device) for name, x in state_dict["state"].items()})
+        for generator, kept in zip(self.state.draws.generators, generators, strict=True):
+            generator.set_state(kept.cpu())
+
+    # What it does
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """Points as everybody else sees them: inside the box."""
+        space = self.problem.space
+        return x if self.algorithm.inside or not isinstance(space, Box) else space.reflect(x)
+
+    def _note(self, x: Tensor, fitness: Tensor) -> None:
+        values, at = fitness.min(dim=1)
+        better = values < self._best_f
+        found = x.gather(1, at.reshape(-1, 1, 1).expand(-1, 1, x.shape[-1])).squeeze(1)
+        self._best_x = torch.where(better.unsqueeze(1), found, self._best_x)
+        self._best_f = torch.where(better, values, self._best_f)
+
+    def _own(self, x: Tensor) -> Tensor:
+        assert self._asked is not None
+        points = self._on("x", x)
+        points = points.unsqueeze(0) if self.problem.runs == 1 and points.dim() == 2 else points
+        if points.shape != self._asked.shape:
+            raise ValueError(f"x must have the shape of what was asked, {self._shape()}, got {tuple(x.shape)}")
+        return points.clone()
+
+    def _fitness(self, fitness: Any, x: Tensor) -> Tensor:
+        values = self._on("fitness", torch.as_tensor(fitness))
+        expected = x.shape[:2]
+        if values.shape != (expected if self.problem.runs > 1 else expected[1:]):
+            raise ValueError(
+                f"fitness must be one number a point, of shape {self._shape()[:-1]}, got {tuple(values.shape)}"
+            )
+        values = values.reshape(expected)
+        return torch.where(values.isnan() | self._parked.unsqueeze(1), math.inf, values)
+
+    def _on(self, name: str, value: Any) -> Tensor:
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} must be a tensor, got {value!r:.80}")
+        if value.device != self.problem.device and value.numel() and value.dim():
+            raise ValueError(f"{name} must be on {self.problem.device} as the strategy is, got {value.device}")
+        return value.detach().to(self.problem.device, self.problem.dtype)
+
+    def _shape(self) -> tuple[int, ...]:
+        assert self._asked is not None
+        return tuple(self._asked.shape[self.problem.runs == 1 :])
+
+    def _shaped(self, x: Tensor) -> Tensor:
+        return x[0] if self.problem.runs == 1 else x
+
+
+# Checks
+
+
+def _resolved(algorithm: str | Algorithm, hyperparameters: dict[str, Any], problem: Problem) -> Algorithm:
+    """The algorithm with its hyperparameters, those that differ among runs as (runs, 1, 1)."""
+    if isinstance(algorithm, str):
+        algorithm = algorithm_named(algorithm, type(problem.space), hyperparameters)
+    elif hyperparameters:
+        raise ValueError(f"hyperparameters must be set in the algorithm where one is given, got {hyperparameters}")
+    if not isinstance(algorithm, Algorithm):
+        raise ValueError(f"algorithm must be a name or an Algorithm, got {algorithm!r:.80}")
+    if type(problem.space) not in algorithm.spaces:
+        raise ValueError(
+            f"bounds must be of {names_of(algorithm.spaces)} for {type(algorithm).__name__}, got "
+            f"{type(problem.space).__name__}"
+        )
+    tensors = {name: x for name, x in algorithm.hyperparameters().items() if isinstance(x, Tensor) and x.dim()}
+    for name, x in tensors.items():
+        if name not in algorithm.batched or x.numel() != problem.runs:
+            raise ValueError(
+                f"{name} must be one number{f', or one a run ({problem.runs},)' * (name in algorithm.batched)}, got "
+                f"shape {tuple(x.shape)}"
+            )
+    made = {name: x.to(problem.device, problem.dtype).reshape(-1, 1, 1) for name, x in tensors.items()}
+    return replace(algorithm, **made) if made else algorithm
+
+
+def _generators(given: Any, runs: int, device: torch.device) -> list[torch.Generator]:
+    if given is None:
+        return [torch.Generator(device).manual_seed(0)]
+    generators = [given] if isinstance(given, torch.Generator) else given
+    fits = isinstance(generators, (list, tuple)) and all(isinstance(own, torch.Generator) for own in generators)
+    if not fits or len(generators) not in (1, runs):
+        raise ValueError(f"generator must be a torch.Generator, or one a run ({runs}), got {given!r:.80}")
+    return list(generators)
+
+
+def _start(x0: Any, dim: int, runs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    try:
+        x = torch.as_tensor(x0, dtype=dtype, device=device).detach()
+        x = x.reshape(-1, 1, dim).expand(runs, 1, dim)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"x0 must be ({dim},) or ({runs}, {dim}), got {x0!r:.80}") from error
+    if not bool(x.isfinite().all()):
+        raise ValueError("x0 must be finite, got inf or nan in it")
+    return x.clone()
+
+
+def _spread(sigma0: Any, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    try:
+        sigma = torch.as_tensor(sigma0, dtype=dtype, device=device).detach().expand(dim)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"sigma0 must be a number or ({dim},), got {sigma0!r:.80}") from error
+    if not bool(((sigma > 0) & sigma.isfinite()).all()):
+        raise ValueError(f"sigma0 must be > 0 and finite, got {sigma0!r:.80}")
+    return sigma.reshape(1, 1, dim).clone()
+
+
+def _check_start(space: Any, x0: Tensor | None, sigma0: Tensor | None) -> None:
+    if not isinstance(space, Box):
+        return
+    if not space.bounded and (x0 is None or sigma0 is None):
+        missing = "x0" if x0 is None else "sigma0"
+        raise ValueError(f"{missing} must be given where bounds are not finite, got None")
+    if x0 is not None and not bool(((space.low <= x0) & (x0 <= space.high)).all()):
+        raise ValueError("x0 must lie in the bounds, got a point outside")
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+    return value
+
+
+def _copied(value: Any, device: torch.device | None = None) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone(memory_format=torch.contiguous_format).to(device or value.device)
+    return value
