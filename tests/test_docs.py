@@ -46,3 +46,11 @@ def test_the_examples_of_swarm_gradients_train_and_find_minima():
     assert names["loss"] < 0.35  # 1 - F1, of a target that a line tells apart
     assert names["found"].f.max() < 1e-6
     assert names["path"].f[-1].item() < 1e-4
+
+
+def test_the_examples_of_search_find_the_minima(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run("search.md")
+    torch.testing.assert_close(names["result"].x, torch.full((3,), 1.5, dtype=torch.float64), atol=1e-4, rtol=0)
+    assert torch.equal(names["found"].x, names["again"].x)
+    assert (tmp_path / "convergence.svg").exists()
