@@ -1,4 +1,4 @@
-"""`Alone`: one network that is trained by itself, with any optimizer."""
+"""One network that is trained by itself: what every such team does, and `Alone`, with any optimizer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,8 @@ from thalweg.tasks import Examples, dropout
 from thalweg.tasks.task import tensor_hash
 
 
-class Alone:
-    """One network as a `Team`.
-
-    Raises ValueError where the optimizer cannot be made, or fails in a step although nothing has diverged; one that
-    fails on what is not finite has diverged.
-    """
+class OneNetwork:
+    """What a `Team` of one network is, however that is trained: how it is evaluated, and its best weights kept."""
 
     members = 1
 
@@ -42,17 +38,69 @@ class Alone:
         for layer in dropout.layers(network).values():
             layer.generator = generator
         self._randomness = OwnRandomness(trial.seed.generator(Stream.DROPOUT), device)
+        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self._data = {name: _on(trial.part(name), device) for name in trial.parts}
+        self._kept = [x.detach().clone() for x in self._state()]
+
+    def outputs(self, part: str) -> Tensor:
+        self._switch("eval")
+        with self._randomness:
+            return outputs_of(self.network, self._data[part].inputs).unsqueeze(0)
+
+    def losses(self, outputs: Tensor, part: str) -> np.ndarray:
+        with torch.no_grad():
+            return np.array([float(self.trial.workload.loss(outputs[0], self._data[part].targets))])
+
+    def metrics(self, outputs: Tensor, part: str) -> np.ndarray:
+        with torch.no_grad():
+            return np.array([float(self.trial.workload.metric.function(outputs[0], self._data[part].targets))])
+
+    def keep(self, better: np.ndarray) -> None:
+        self.counts.state_bytes[0] = self._state_bytes()
+        if better[0]:
+            self._switch("eval")
+            self._kept = [x.detach().clone() for x in self._state()]
+
+    def swap_kept(self) -> None:
+        self._switch("eval")
+        with torch.no_grad():
+            for own, kept in zip(self._state(), self._kept, strict=True):
+                held = own.clone()
+                own.copy_(kept)
+                kept.copy_(held)
+
+    def _state(self) -> list[Tensor]:
+        return [*self._weights, *self.network.buffers()]
+
+    def _state_bytes(self) -> int:
+        """What training carries from step to step beside the weights."""
+        raise NotImplementedError
+
+    def _switch(self, mode: str) -> None:
+        """To train or to evaluate."""
+        training = mode == "train"
+        if self.network.training != training:
+            self.network.train(training)
+
+
+class Alone(OneNetwork):
+    """One network as a `Team`, with any optimizer.
+
+    Raises ValueError where the optimizer cannot be made, or fails in a step although nothing has diverged; one that
+    fails on what is not finite has diverged.
+    """
+
+    def __init__(self, trial: Member, device: torch.device) -> None:
+        super().__init__(trial, device)
         smoothing, loss = trial.recipe.label_smoothing, trial.workload.loss
         self._loss = smoothed(loss) if smoothing else loss
         self._extras = (torch.tensor(smoothing, dtype=torch.float64, device=device),) if smoothing else ()
-        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
         with self._randomness:
             self.optimizer = trial.method.make(self._groups(), trial.seed.generator(Stream.OPTIMIZER))
         self._style = foreign.style_of(self.optimizer)
         self._switches = all(callable(getattr(self.optimizer, mode, None)) for mode in ("train", "eval"))
         self._lrs = [group.get("lr") for group in self.optimizer.param_groups]
         self._factor = 1.0
-        self._data = {name: _on(trial.part(name), device) for name in trial.parts}
         if (through := trial.method.through) is not None:
             gradient = through.make(loss, self._data["train"].targets, [trial.through], device)
             gradient.generator = trial.candidates_generator(device)
@@ -69,7 +117,6 @@ class Alone:
                 generator=trial.seed.generator(Stream.STARTS),
                 before_step=lambda _: self._penalise(),
             )
-        self._kept = [x.detach().clone() for x in self._state()]
 
     def step(self, rows: Tensor, factors: np.ndarray, active: np.ndarray) -> None:
         start = time.perf_counter()
@@ -121,36 +168,6 @@ class Alone:
         firsts = [np.array([first]) for first in self._sweep.starts]
         return {**sweeping.passes(self._costs, firsts), "examples": len(batch)}, len(firsts)
 
-    def outputs(self, part: str) -> Tensor:
-        self._switch("eval")
-        with self._randomness:
-            return outputs_of(self.network, self._data[part].inputs).unsqueeze(0)
-
-    def losses(self, outputs: Tensor, part: str) -> np.ndarray:
-        with torch.no_grad():
-            return np.array([float(self.trial.workload.loss(outputs[0], self._data[part].targets))])
-
-    def metrics(self, outputs: Tensor, part: str) -> np.ndarray:
-        with torch.no_grad():
-            return np.array([float(self.trial.workload.metric.function(outputs[0], self._data[part].targets))])
-
-    def keep(self, better: np.ndarray) -> None:
-        self.counts.state_bytes[0] = _state_bytes(self.optimizer)
-        if better[0]:
-            self._switch("eval")
-            self._kept = [x.detach().clone() for x in self._state()]
-
-    def swap_kept(self) -> None:
-        self._switch("eval")
-        with torch.no_grad():
-            for own, kept in zip(self._state(), self._kept, strict=True):
-                held = own.clone()
-                own.copy_(kept)
-                kept.copy_(held)
-
-    def _state(self) -> list[Tensor]:
-        return [*self._weights, *self.network.buffers()]
-
     def _groups(self) -> ParamsT:
         """The weights, at the learning rates of their blocks where the method has one for each."""
         sweep = self.trial.method.sweep
@@ -180,11 +197,14 @@ class Alone:
 
     def _switch(self, mode: str) -> None:
         """To train or to evaluate. Schedule-free optimizers keep two points: one for each."""
-        training = mode == "train"
-        if self.network.training != training:
-            self.network.train(training)
+        super()._switch(mode)
         if self._switches:
             getattr(self.optimizer, mode)()
+
+    def _state_bytes(self) -> int:
+        tensors = {id(x): x for x in _tensors_in(self.optimizer)}
+        weights = {id(weight) for group in self.optimizer.param_groups for weight in group["params"]}
+        return sum(x.numel() * x.element_size() for key, x in tensors.items() if key not in weights)
 
     def _failed(self, error: Exception) -> None:
         """An optimizer has raised: with finite weights and gradients that is its fault, else the trial has diverged."""
@@ -231,12 +251,6 @@ def outputs_of(network: nn.Module, inputs: Tensor) -> Tensor:
 
 def _on(examples: Examples, device: torch.device) -> Examples:
     return Examples(examples.inputs.to(device), examples.targets.to(device))
-
-
-def _state_bytes(optimizer: torch.optim.Optimizer) -> int:
-    tensors = {id(x): x for x in _tensors_in(optimizer)}
-    weights = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
-    return sum(x.numel() * x.element_size() for key, x in tensors.items() if key not in weights)
 
 
 def _tensors_in(held: Any) -> Iterator[Tensor]:

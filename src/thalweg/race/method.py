@@ -17,6 +17,8 @@ from thalweg.race.composed import COMPOSED, Composed
 from thalweg.race.foreign import Foreign, lbfgs, loaded, muon
 from thalweg.race.record import Value
 from thalweg.race.result import MethodInfo
+from thalweg.race.searching import SEARCHED as SEARCHING_METHODS
+from thalweg.race.searching import Searched, Searching
 from thalweg.race.spaces import Space, check_space, scales_space, space_of, with_common
 from thalweg.race.sweeping import Sweeping
 from thalweg.race.through import Through
@@ -28,7 +30,8 @@ from thalweg.rules.gallery import GALLERY, Entry
 class Method:
     """An optimizer with its hyperparameters and the space in which they are tuned.
 
-    `optimizer` is a rule, or a `Foreign` that makes any `torch.optim.Optimizer`. `hyperparameters` are those of draw 0,
+    `optimizer` is a rule, a `Foreign` that makes any `torch.optim.Optimizer`, or a `Searching` that trains without
+    gradients, or with few. `hyperparameters` are those of draw 0,
     the published defaults; among them may be those of `thalweg.race.Recipe`: schedule, regularisation, batch size.
     `through` says where the gradient with respect to the network's outputs comes from, None for autograd; its
     hyperparameters stand among the others. `sweep` says how the blocks of the network are stepped, None for all at
@@ -39,7 +42,7 @@ class Method:
     """
 
     name: str
-    optimizer: Rule | Foreign
+    optimizer: Rule | Foreign | Searching
     hyperparameters: Mapping[str, Value] = field(default_factory=dict)
     space: Space = ()
     ablations: tuple[str, ...] = ()
@@ -50,10 +53,13 @@ class Method:
 
     def __post_init__(self) -> None:
         own_recipe, _, _ = self.split()
-        if own_recipe.decay is not None and isinstance(self.optimizer, Foreign):
-            raise ValueError(f"decay is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
-        if self.sweep is not None and isinstance(self.optimizer, Foreign):
-            raise ValueError(f"sweep is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
+        if not isinstance(self.optimizer, Rule):
+            rules_alone = [("decay", own_recipe.decay), ("sweep", self.sweep)]
+            for name in [name for name, value in rules_alone if value is not None]:
+                raise ValueError(f"{name} is for rules alone, but {self.name} is {self.optimizer.path}; leave it out")
+        if isinstance(self.optimizer, Searching):
+            for name in own_recipe.of_gradients():
+                raise ValueError(f"{name} is for gradients, but {self.name} is {self.optimizer.path}; leave it out")
         if self.sweep is not None and not self.sweep.sweeps and "lr" not in self.hyperparameters:
             raise ValueError(f"sweep of {self.name} must not be layerwise, because it has no lr")
         if own_recipe.label_smoothing and self.through is not None:
@@ -79,6 +85,8 @@ class Method:
         own_recipe, _, own = self.split()
         if isinstance(self.optimizer, Rule):
             return optim.RuleOptimizer(params, self.optimizer, generator=generator, decay=own_recipe.decay, **own)
+        if isinstance(self.optimizer, Searching):
+            raise ValueError(f"{self.name} makes no optimizer: it is {self.optimizer.path}, which trains a network")
         return self.optimizer(params, **own)
 
     def definition(self) -> Any:
@@ -104,6 +112,8 @@ class Method:
             place, _, name = self.optimizer.path.rpartition(":")
             called = name if place.endswith(".py") else f"{place}.{name}"
             return f"{called}(model.parameters(), {{}})"
+        if isinstance(self.optimizer, Searching):
+            return self.optimizer.code
         classes = {name.lower(): name for name in optim.__all__}
         name = COMPOSED[self.name].rule if self.name in COMPOSED else self.name
         parameters = "model.parameters()" if self.sweep is None else self.sweep.parameters_code
@@ -143,9 +153,9 @@ SEARCHED: dict[str, Value] = {
 
 def names() -> list[str]:
     """All methods that can be named: the rules of the gallery but the reference ones, others, and rules that are fed
-    with another gradient or step block by block."""
+    with another gradient or step block by block, and strategies."""
     others = [name for name in OTHERS if name != "muon" or hasattr(torch.optim, "Muon")]  # torch 2.9 has it
-    return [*(name for name, entry in GALLERY.items() if not entry.reference), *others, *COMPOSED]
+    return [*(name for name, entry in GALLERY.items() if not entry.reference), *others, *COMPOSED, *SEARCHING_METHODS]
 
 
 def method_named(name: str) -> Method:
@@ -160,8 +170,10 @@ def method_named(name: str) -> Method:
         return _method(key, optimizer, {**optimizer.defaults, **needed}, title=title, source=source)
     if key in COMPOSED:
         return composed(key, COMPOSED[key])
+    if key in SEARCHING_METHODS:
+        return searching(key, SEARCHING_METHODS[key])
     if key not in GALLERY:
-        near = difflib.get_close_matches(key, [*GALLERY, *OTHERS, *COMPOSED], n=1)
+        near = difflib.get_close_matches(key, [*GALLERY, *OTHERS, *COMPOSED, *SEARCHING_METHODS], n=1)
         meant = f" (did you mean {shown(near[0])}?)" if near else ""
         raise ValueError(f"method {name!r} is unknown{meant}; allowed: {', '.join(map(shown, names()))}")
     entry: Entry = GALLERY[key]
@@ -198,10 +210,17 @@ def composed(name: str, parts: Composed) -> Method:
     )
 
 
+def searching(name: str, parts: Searched) -> Method:
+    """The method that trains a network by a strategy; it searches scales, and the learning rate where it has one."""
+    own = dict(parts.searching.defaults)
+    space = scales_space(parts.searching.scales, own)
+    return Method(name, parts.searching, own, space, parts.ablations, parts.title, parts.source)
+
+
 def with_ablations(named: Iterable[str]) -> list[str]:
     """The names of methods, each once, in the order given; then the ablations of all of them."""
     chosen = list(dict.fromkeys(name.replace("-", "_") for name in named))
-    known: dict[str, Entry | Composed] = {**GALLERY, **COMPOSED}
+    known: dict[str, Entry | Composed | Searched] = {**GALLERY, **COMPOSED, **SEARCHING_METHODS}
     plain = [ablation for name in chosen if name in known for ablation in known[name].ablations]
     return list(dict.fromkeys([*chosen, *plain]))
 

@@ -77,6 +77,11 @@ class Recipe:
             return examples
         return min(examples, int(self.batch_size or own))
 
+    def of_gradients(self) -> list[str]:
+        """Which of these are set that need a gradient, and a learning rate by which it is followed."""
+        needing = ("schedule", "warmup", "l1", "label_smoothing")
+        return [each.name for each in fields(self) if each.name in needing and getattr(self, each.name) != each.default]
+
     def factors(self, first: int, count: int, total: int) -> np.ndarray:
         """What the learning rate is multiplied by in steps `first` to `first + count` of `total`: float64 (count,)."""
         steps = np.arange(first, first + count, dtype=np.float64)

@@ -17,6 +17,8 @@ from thalweg.cohort import Unstackable
 from thalweg.race.alone import Alone, OwnRandomness, outputs_of
 from thalweg.race.method import Method
 from thalweg.race.record import SCHEMA, Record
+from thalweg.race.searcher import Searcher
+from thalweg.race.searching import Searching
 from thalweg.race.seeds import Seed, Stream
 from thalweg.race.stack import Stack
 from thalweg.race.teams import EVALUATED, Member, Team, order_of, together_of
@@ -80,7 +82,8 @@ class Job:
             records.update(zip(places, made, strict=True))
         for i, (member, trial) in enumerate(zip(members, self.trials, strict=True)):
             if i not in records:
-                (records[i],) = _run(Alone(member, device), [member], [trial])
+                team = Searcher if isinstance(trial.method.optimizer, Searching) else Alone
+                (records[i],) = _run(team(member, device), [member], [trial])
         return [records[i] for i in range(len(self.trials))]
 
     def _cohorts(self, members: Sequence[Member]) -> list[list[int]]:
