@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,18 +18,18 @@ FEW = 64  # classes up to which the softmax over the last axis is worth turning 
 Program = Callable[..., Sequence[Tensor]]
 
 
-def traced(call: Program, given: Sequence[Tensor]) -> Program:
+def traced(call: Program, given: Sequence[Tensor], faster: Mapping[Any, Callable[..., Any]] | None = None) -> Program:
     """The call as a list of operations for tensors like these: vmap and autograd then cost nothing when it is called.
 
-    They take up to two thirds of a step where networks are small. What is given is left as it was. Raises Unstackable
-    where the call cannot be traced.
+    They take up to two thirds of a step where networks are small. What is given is left as it was. `faster`: operations
+    to take in place of torch's, beside those that are always taken. Raises Unstackable where the call cannot be traced.
     """
     # A trace computes: running statistics would move, and a network may change its inputs in place.
     copies = [x.clone() if x.is_contiguous() else x for x in given]
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.filterwarnings("ignore", message="There is a performance drop")  # it will show in the timing
-            module = make_fx(call, decomposition_table=_FASTER)(*copies)
+            module = make_fx(call, decomposition_table=_FASTER | dict(faster or {}))(*copies)
     except Exception as error:  # whatever vmap, autograd or a user's network raise
         raise Unstackable(f"torch.func cannot vectorise this network: {error}") from error
     _drop_views_that_change_nothing(module.graph)
