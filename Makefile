@@ -34,6 +34,8 @@ bench: $(READY)
 	.venv/bin/python benchmarks/cohort.py --out benchmarks/cohort.txt
 	.venv/bin/python benchmarks/swarm_gradient.py --out benchmarks/swarm_gradient.txt
 	.venv/bin/python benchmarks/position_wise.py --out benchmarks/position_wise.txt
+	.venv/bin/python benchmarks/search.py --out benchmarks/search.txt
+	.venv/bin/python benchmarks/bbob.py --out benchmarks/bbob.txt
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv

@@ -76,6 +76,26 @@ def sweep_memory() -> dict[str, float]:
     return rises
 
 
+def search_memory() -> dict[str, float]:
+    """Bytes by which the peak of memory rises while a CMA-ES of 1000 points in 1000 dimensions is made and does three
+    generations."""
+    import search_peers as peers
+
+    def search(contender: peers.Contender, size: int) -> None:
+        step = contender(peers.Problem(peers.sphere, size, size, "cpu"))
+        for _ in range(3):
+            step()
+
+    contenders = {
+        "thalweg, float64": peers.from_a_point("cma", dtype=torch.float64),
+        "thalweg, float32": peers.from_a_point("cma"),
+        "pycma": peers.pycma,
+    }
+    for contender in contenders.values():
+        search(contender, 20)  # loads what they need: only the search itself is measured
+    return {name: _rise(partial(search, contender, 1000)) for name, contender in contenders.items()}
+
+
 def _rise(step: Step) -> int:
     """Bytes by which the peak of this process's memory rises in a step."""
     with open("/proc/self/clear_refs", "w") as file:
@@ -93,5 +113,5 @@ def _resident(which: str) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    functions = {"first_steps": first_steps, "extra_memory": extra_memory, "sweep_memory": sweep_memory}
+    functions = {each.__name__: each for each in (first_steps, extra_memory, sweep_memory, search_memory)}
     print(json.dumps(functions[sys.argv[1]]()))

@@ -14,6 +14,7 @@ from pathlib import Path
 TURN = 20.0  # milliseconds: far above what reading the clock takes, and what waiting for a GPU does
 
 Step = Callable[[], object]
+Clock = Callable[[], float]
 
 
 def nothing() -> None:
@@ -31,46 +32,51 @@ class Times:
 
 
 def times_in_turns(
-    steps: Mapping[str, Step], rounds: int, wait: Callable[[], object] = nothing, first_steps: int = 3
+    steps: Mapping[str, Step],
+    rounds: int,
+    wait: Callable[[], object] = nothing,
+    first_steps: int = 3,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, Times]:
     """All contenders take their turns round by round, so that a machine that slows down slows all of them.
 
     A turn is as many steps as fill 20 ms, at least one, without collecting garbage: what one contender keeps alive
-    would be looked through in another's turn.
+    would be looked through in another's turn. By `time.process_time`, steps that wait for nobody are counted as if
+    nobody else used the machine.
     """
     first, lengths = {}, {}
     for name, step in steps.items():
         # The first steps compile and fill caches; torch's compiled optimizers compile again at their second.
-        first[name] = first_steps * _turn(step, first_steps, wait)[0]
-        lengths[name] = _length(step, wait)
+        first[name] = first_steps * _turn(step, first_steps, wait, clock)[0]
+        lengths[name] = _length(step, wait, clock)
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
-            turns[name].append(_turn(step, lengths[name], wait))
+            turns[name].append(_turn(step, lengths[name], wait, clock))
     return {name: Times(first[name] / 1e3, *map(statistics.median, zip(*turns[name], strict=True))) for name in steps}
 
 
-def _length(step: Step, wait: Callable[[], object]) -> int:
+def _length(step: Step, wait: Callable[[], object], clock: Clock) -> int:
     """How many steps fill a turn, found by doubling: a single step is slower than one of many."""
     steps = 1
-    while (milliseconds := _turn(step, steps, wait)[0]) * steps < TURN / 2:
+    while (milliseconds := _turn(step, steps, wait, clock)[0]) * steps < TURN / 2:
         steps *= 2
     return max(1, round(TURN / milliseconds))
 
 
-def _turn(step: Step, steps: int, wait: Callable[[], object]) -> tuple[float, float]:
+def _turn(step: Step, steps: int, wait: Callable[[], object], clock: Clock) -> tuple[float, float]:
     """Milliseconds of each of so many steps, and of the host's part in it."""
     collects = gc.isenabled()
     gc.disable()
     wait()
-    start = time.perf_counter()
+    start = clock()
     for _ in range(steps):
         step()
-    returned = time.perf_counter()
+    returned = clock()
     wait()
     if collects:
         gc.enable()
-    return 1e3 * (time.perf_counter() - start) / steps, 1e3 * (returned - start) / steps
+    return 1e3 * (clock() - start) / steps, 1e3 * (returned - start) / steps
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The layout: rooms import only rooms below them, and the page that describes the gallery is up to date."""
+"""The layout: rooms import only rooms below them, and the pages that describe gallery and strategies are up to date."""
 
 import ast
 import importlib.util
@@ -50,8 +50,9 @@ def test_every_module_belongs_to_a_room():
     assert found - {"__init__"} == MAY_IMPORT.keys()
 
 
-def test_the_gallery_page_is_what_the_gallery_says():
-    spec = importlib.util.spec_from_file_location("make_gallery", ROOT / "docs" / "make_gallery.py")
+@pytest.mark.parametrize("name", ["gallery", "strategies"])
+def test_a_page_made_from_the_code_is_what_the_code_says(name):
+    spec = importlib.util.spec_from_file_location(f"make_{name}", ROOT / "docs" / f"make_{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "gallery.md").read_text() == module.page(), "run python docs/make_gallery.py"
+    assert (ROOT / "docs" / f"{name}.md").read_text() == module.page(), f"run python docs/make_{name}.py"

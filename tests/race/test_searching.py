@@ -14,7 +14,7 @@ from thalweg.race.seeds import Stream, final_seed
 from thalweg.race.teams import Member
 from thalweg.race.trial import ALONE, FINAL, Job, Trial
 from thalweg.search.catalogue import ALGORITHMS
-from thalweg.search.hybrids import GRADIENT
+from thalweg.search.networks.hybrids import GRADIENT
 from thalweg.search.spaces import Box
 from thalweg.tasks.catalogue import find
 

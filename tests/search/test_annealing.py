@@ -11,10 +11,10 @@ from search.drawn import remembering
 from search.functions import Function
 
 from thalweg.search import Strategy
-from thalweg.search import annealing as boltzmann
-from thalweg.search import generalized_annealing as tsallis
-from thalweg.search.annealing import SA
-from thalweg.search.generalized_annealing import GSA
+from thalweg.search.strategies import annealing as boltzmann
+from thalweg.search.strategies import generalized_annealing as tsallis
+from thalweg.search.strategies.annealing import SA
+from thalweg.search.strategies.generalized_annealing import GSA
 
 LOW, HIGH = -5.0, 5.0
 

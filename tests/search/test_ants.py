@@ -8,7 +8,7 @@ from search.drawn import remembering
 from search.functions import Function
 
 from thalweg.search import Strategy
-from thalweg.search.ants import ACOR, weights
+from thalweg.search.strategies.ants import ACOR, weights
 
 LOW, HIGH = -5.0, 5.0
 

@@ -11,9 +11,9 @@ from search.functions import Function, evaluations_to, strategy_for
 from sweep.measures import Memory
 
 from thalweg.search import Strategy
-from thalweg.search.cma import CMA
-from thalweg.search.covariance_adaptation import full_rates
-from thalweg.search.sep_cma import SepCMA, separable_rates
+from thalweg.search.strategies.cma import CMA
+from thalweg.search.strategies.covariance_adaptation import full_rates
+from thalweg.search.strategies.sep_cma import SepCMA, separable_rates
 
 cma = pytest.importorskip("cma")
 
@@ -317,7 +317,7 @@ def test_no_more_memory_is_held_than_six_matrices_and_a_population(dtype, dim, p
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"population": 1}, "population must be a whole number and >= 2, got 1"),
+        ({"population": 1}, "population must be a whole number >= 2, got 1"),
         ({"population": 7.0}, "population must"),
         ({"tolx": -1.0}, "tolx must be >= 0, got -1.0"),
         ({"condition": 1.0}, "condition must be > 1, got 1.0"),

@@ -8,8 +8,14 @@ from search.functions import Function
 from search.plain_differential_evolution import HIGH, LOW, SEED, Adaptive, Population, plain_de
 
 from thalweg.search import Strategy
-from thalweg.search.adaptive_differential_evolution import TERMINAL, cauchy_above_zero, mean, shares, two_others
-from thalweg.search.differential_evolution import three_others
+from thalweg.search.strategies.adaptive_differential_evolution import (
+    TERMINAL,
+    cauchy_above_zero,
+    mean,
+    shares,
+    two_others,
+)
+from thalweg.search.strategies.differential_evolution import three_others
 
 
 def generator(seed=0):
@@ -259,15 +265,15 @@ def test_what_is_received_takes_the_place_of_the_best(name):
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("de", {"population": 3}, r"population must be >= 4, .* got 3"),
+        ("de", {"population": 3}, r"population must be a whole number >= 4, got 3"),
         ("de", {"weight": -0.5}, r"weight must be >= 0 and finite, got -0.5"),
         ("de", {"crossover": torch.tensor([0.5, 1.1])}, r"crossover must be in \[0, 1\], got tensor"),
-        ("jade", {"population": 3}, r"population must be >= 4, got 3"),
+        ("jade", {"population": 3}, r"population must be a whole number >= 4, got 3"),
         ("jade", {"best": 0.0}, r"best must be in \(0, 1\], .* got 0.0"),
         ("jade", {"rate": 1.0}, r"rate must be in \[0, 1\), got 1.0"),
         ("shade", {"archive": 0.5}, r"archive must be 0 or >= 1, .* got 0.5"),
-        ("shade", {"memory": 0}, r"memory must be >= 1, got 0"),
-        ("shade", {"population": 3}, r"population must be >= 4, got 3"),
+        ("shade", {"memory": 0}, r"memory must be a whole number >= 1, got 0"),
+        ("shade", {"population": 3}, r"population must be a whole number >= 4, got 3"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(name, settings, message):

@@ -7,10 +7,10 @@ import torch
 from search.functions import Function, evaluations_to, strategy_for
 
 from thalweg.search import Strategy
-from thalweg.search.fitness_shaping import centered, natural, shaped
-from thalweg.search.natural_evolution import FARTHEST, SNES
-from thalweg.search.openai_es import OpenAIES, gradient
-from thalweg.search.pgpe import PGPE, gradients
+from thalweg.search.strategies.fitness_shaping import centered, natural, shaped
+from thalweg.search.strategies.natural_evolution import FARTHEST, SNES
+from thalweg.search.strategies.openai_es import OpenAIES, gradient
+from thalweg.search.strategies.pgpe import PGPE, gradients
 
 NAMES = ["snes", "openai-es", "pgpe"]
 SCALES = torch.tensor([1.0, 10.0, 100.0], dtype=torch.float64)
@@ -238,10 +238,10 @@ def test_they_follow_a_slope_for_ever_without_leaving_the_numbers(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SNES(population=1), "population must be a whole number and >= 2, got 1"),
+        (lambda: SNES(population=1), "population must be a whole number >= 2, got 1"),
         (lambda: SNES(lr_mean=0.0), "lr_mean must be > 0 and finite, got 0.0"),
         (lambda: SNES(lr_sigma=torch.tensor([0.1, -1.0])), "lr_sigma must be > 0"),
-        (lambda: OpenAIES(population=7), "population must be even and >= 2, got 7"),
+        (lambda: OpenAIES(population=7), "population must be even, got 7"),
         (lambda: OpenAIES(sigma=math.inf), "sigma must be > 0 and finite"),
         (lambda: OpenAIES(betas=(0.9, 1.0)), r"betas must be in \[0, 1\)"),
         (lambda: OpenAIES(weight_decay=-0.1), "weight_decay must be >= 0, got -0.1"),

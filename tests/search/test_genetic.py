@@ -8,7 +8,7 @@ from search.drawn import remembering
 from search.functions import Function
 
 from thalweg.search import Strategy
-from thalweg.search.genetic import GA, TruncationGA, coins, pm_shift, ranked, sbx_spread, sketch
+from thalweg.search.strategies.genetic import GA, TruncationGA, coins, pm_shift, ranked, sbx_spread, sketch
 
 GRID = torch.linspace(0, 1, 1001, dtype=torch.float64)[:-1]
 LOW, HIGH = -5.0, 5.0

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from thalweg.search.members import remember, rows, take_in
+from thalweg.search.strategies.members import remember, rows, take_in
 
 
 def normal(*shape, seed=0, dtype=torch.float64):

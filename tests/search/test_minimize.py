@@ -13,7 +13,7 @@ from search.scripted import Countdown, Recorded, bowl
 
 from thalweg.search import IPOP, LBFGS, Bits, Descent, History, Strategy, minimize
 from thalweg.search.convergence import quartiles
-from thalweg.search.objective import _Call
+from thalweg.search.functions.objective import _Call
 
 BOUNDS = (-5.0, 5.0)
 RUNS = 3

@@ -283,7 +283,7 @@ def test_no_swarm_is_stranded_where_the_optimum_is_in_a_corner_or_near_one(name,
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("pso", {"population": 1}, r"population must be >= 2, got 1"),
+        ("pso", {"population": 1}, r"population must be a whole number >= 2, got 1"),
         ("pso", {"topology": "star"}, r"topology must be one of ring, global, got 'star'"),
         ("pso", {"bounce": 1.5}, r"bounce must be in \[0, 1\], got 1.5"),
         ("pso", {"inertia": 1.5}, r"inertia must be in \[0, 1\], got 1.5"),

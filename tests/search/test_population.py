@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, dropout, mse_loss
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from thalweg.search import Population
-from thalweg.search.chunks import candidates, pieces
+from thalweg.search.networks.chunks import candidates, pieces
 from thalweg.swarm.losses import AUCLoss, BlackBox, F1Loss, ZeroOneLoss
 from thalweg.tasks import accuracy, mlp
 from thalweg.tasks.dropout import with_own_dropout

@@ -9,7 +9,7 @@ from search.scripted import Countdown, Recorded, bowl
 
 from thalweg.search import BIPOP, IPOP, Algorithm, Strategy, minimize
 from thalweg.search.algorithm import initial
-from thalweg.search.restarts import Past, Plan
+from thalweg.search.functions.restarts import Past, Plan
 
 BOUNDS = (-5.0, 5.0)
 

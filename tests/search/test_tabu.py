@@ -8,7 +8,7 @@ from search.drawn import remembering
 from search.functions import Function
 
 from thalweg.search import Strategy
-from thalweg.search.tabu import DIVERSIFY, INTENSIFY, SCATTER, SIFT, TabuSearch
+from thalweg.search.strategies.tabu import DIVERSIFY, INTENSIFY, SCATTER, SIFT, TabuSearch
 
 LOW, HIGH, WIDTH = -5.0, 5.0, 10.0
 

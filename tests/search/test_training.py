@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from thalweg.search import quantised, train_without_gradients
-from thalweg.search.batches import Batches
-from thalweg.search.controls import RandomSearch
-from thalweg.search.natural_evolution import SNES
+from thalweg.search.networks.batches import Batches
+from thalweg.search.strategies.controls import RandomSearch
+from thalweg.search.strategies.natural_evolution import SNES
 from thalweg.swarm.losses import F1Loss, ZeroOneLoss
 from thalweg.tasks import Examples, accuracy, find, mlp
 
@@ -390,7 +390,7 @@ def test_the_examples_of_the_page_run():
         ({"seed": -1}, "seed must be a whole number from 0 .*, got -1"),
         ({"generator": 3}, "generator must be a torch.Generator or None, got 3"),
         ({"strategy": "snees"}, "'snees' is unknown .did you mean snes"),
-        ({"population": 1}, "population must be a whole number and >= 2, got 1"),
+        ({"population": 1}, "population must be a whole number >= 2, got 1"),
         ({"lr": 0.1}, "'lr' is no hyperparameter of snes"),
         ({"data": torch.zeros(3)}, "data must be Examples, .* got Tensor"),
         ({"data": (torch.zeros(3, 2), torch.zeros(2))}, "data has 3 inputs but 2 targets"),

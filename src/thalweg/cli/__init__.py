@@ -1,4 +1,4 @@
-"""The command line: `thalweg race | tune | report | reproduce | rules | methods | tasks`, one module a command."""
+"""The command line, one module a command."""
 
 import typer
 
@@ -12,6 +12,7 @@ app.command("reproduce")(reproduce.command)
 app.add_typer(rules.app, name="rules")
 app.command("methods")(listing.methods)
 app.command("tasks")(listing.tasks)
+app.command("strategies")(listing.strategies)
 
 
 @app.callback()

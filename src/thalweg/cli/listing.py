@@ -1,4 +1,4 @@
-"""`thalweg methods` and `thalweg tasks`: what can be raced."""
+"""`thalweg methods`, `thalweg tasks` and `thalweg strategies`: what can be raced, and what can search."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -49,6 +49,20 @@ def tasks(data_dir: options.DataDir = None) -> None:
         table.add_row(shown(name), str(task.batch_size), str(task.epochs), there, task.title)
     output.print(table)
     _print("chars:FILE is a character model on any text. Your own: --task my_file.py:function; see docs/data.md.")
+
+
+def strategies() -> None:
+    """List the strategies that search without gradients: what each is for, over what, and its defaults."""
+    from thalweg.search.catalogue import ALGORITHMS, kinds
+
+    for name in ALGORITHMS:
+        for kind in kinds(name):
+            _print(f"{shown(name)}: {kind.title}", style="bold")
+            _print(f"    {kind.purpose}")
+            _print(f"    over: {', '.join(space.__name__ for space in kind.spaces)}")
+            _print(f"    defaults: {', '.join(f'{n}={v}' for n, v in kind().hyperparameters().items())}")
+            _print(f"    source: {kind.source}")
+    _print("\nAs methods of a race they train networks: thalweg methods. See docs/search.md.")
 
 
 def _extents(dimensions: "Iterable[Dimension]") -> str:

@@ -12,7 +12,7 @@ from thalweg.race.alone import OneNetwork
 from thalweg.race.searching import Searching
 from thalweg.race.seeds import Stream
 from thalweg.race.teams import Member, synchronise
-from thalweg.search.hybrids import GRADIENT
+from thalweg.search.networks.hybrids import GRADIENT
 
 
 class Searcher(OneNetwork):

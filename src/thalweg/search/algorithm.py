@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -44,6 +44,11 @@ class Problem:
         assert isinstance(self.space, Box)
         return self.space.high
 
+    @property
+    def width(self) -> Tensor:
+        """How wide the region to search is, (D,): five sigma0 where there is one, else that of the box."""
+        return self.high - self.low if self.sigma0 is None else 5 * self.sigma0.reshape(-1)
+
 
 class State:
     """A search under way, as its algorithm sees it.
@@ -53,24 +58,25 @@ class State:
     the draws' generators and nothing else is what is saved. `evals`, int64 (runs,), and `generation` are kept for it.
     """
 
+    __slots__ = ("__dict__", "draws", "problem")
+
     problem: Problem
     draws: Draws
-    carried: dict[str, Any]
 
     def __init__(self, problem: Problem, draws: Draws) -> None:
-        own = {"problem": problem, "draws": draws, "carried": {}}
-        self.__dict__.update(own)
+        self.problem, self.draws = problem, draws
         self.evals = torch.zeros(problem.runs, dtype=torch.int64, device=problem.device)
         self.generation = 0
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["carried"][name]
-        except KeyError:
-            raise AttributeError(name) from None
+    @property
+    def carried(self) -> dict[str, Any]:
+        """All that is set as an attribute, by name."""
+        return self.__dict__
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.carried[name] = value
+    if TYPE_CHECKING:  # what an algorithm carries is its own affair
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     @property
     def progress(self) -> Tensor:
@@ -89,17 +95,21 @@ class Algorithm:
     `source` the rest.
 
     `batched` names the hyperparameters that may be tensors (runs,), one value a run: `Strategy` makes them
-    (runs, 1, 1), so that they broadcast with populations. `spaces` are those it can search. `inside`: whether it keeps
-    its points in the box by itself; those of one that does not are mirrored at the sides before anybody sees them, and
-    it goes on as if nothing bounded it.
+    (runs, 1, 1), so that they broadcast with populations. `tables` names those that are tensors of a shape of their
+    own. `spaces` are those it can search. `inside`: whether it keeps its points in the box by itself; those of one that
+    does not are mirrored at the sides before anybody sees them, and it goes on as if nothing bounded it, unless it
+    `learns_mirrored`: its middle then cannot wander among images of the box, but points are nearer to it than they were
+    drawn, which shrinks a distribution that has nothing against it.
     """
 
     title: ClassVar[str] = ""
     purpose: ClassVar[str] = ""
     source: ClassVar[str] = ""
     batched: ClassVar[tuple[str, ...]] = ()
+    tables: ClassVar[tuple[str, ...]] = ()
     spaces: ClassVar[tuple[type[Space], ...]] = (Box,)
     inside: ClassVar[bool] = True
+    learns_mirrored: ClassVar[bool] = False
 
     def init(self, s: State) -> None:
         """Sets what the first generation needs."""
@@ -117,6 +127,11 @@ class Algorithm:
     def center(self, s: State) -> Tensor | None:
         """What the search holds to be the middle of the good region, (runs, D); None where it has no such thing."""
         return None
+
+    def recenter(self, s: State, x: Tensor) -> None:
+        """Moves the middle to points (runs, D), where there is one: it is `s.mean` unless a subclass says otherwise."""
+        if self.center(s) is not None:
+            s.mean = x.unsqueeze(1).to(s.mean.dtype, copy=True)
 
     def receive(self, s: State, x: Tensor, fitness: Tensor, runs: Tensor) -> None:
         """Takes in points (runs, D) of fitness (runs,) that were found by somebody else, for those of the `runs`

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from thalweg.swarm import draws as coarse
+
+MANY = 1 << 17  # numbers, from which on numbers of 16 bits are worth their start
 
 
 class Draws:
@@ -23,6 +28,15 @@ class Draws:
     def uniform(self, *shape: int) -> Tensor:
         """In [0, 1), (runs, *shape)."""
         return self._each(torch.rand, shape)
+
+    def factors(self, *shape: int) -> Tensor:
+        """In (0, 1), (runs, *shape): where they are many, to 16 bits, which takes a fifth of the time of `uniform`."""
+        each = (self.runs, *shape) if len(self.generators) == 1 else shape
+        if math.prod(each) < MANY:
+            return self.uniform(*shape)
+        bits = [coarse.random_bits(each, own) for own in self.generators]
+        together = bits[0] if len(bits) == 1 else torch.stack(bits)
+        return coarse.uniform(together.to(self.device), self.dtype)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, (runs, *shape)."""

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from thalweg.search.checks import check_whole
+
 
 @dataclass(frozen=True)
 class Bits:
@@ -18,7 +20,11 @@ class Bits:
     dim: int
 
     def __post_init__(self) -> None:
-        _check_dim(self.dim)
+        check_whole(dim=self.dim)
+
+    def holds(self, x: Tensor) -> bool:
+        """Whether all of points (..., D) are such vectors."""
+        return bool(((x == 0) | (x == 1)).all())
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class Choices:
     def dim(self) -> int:
         return len(self.sizes)
 
+    def holds(self, x: Tensor) -> bool:
+        """Whether all of points (..., D) are such vectors."""
+        return bool(((x == x.floor()) & (x >= 0) & (x < torch.tensor(self.sizes, device=x.device))).all())
+
 
 @dataclass(frozen=True)
 class Orders:
@@ -44,7 +54,11 @@ class Orders:
     dim: int
 
     def __post_init__(self) -> None:
-        _check_dim(self.dim)
+        check_whole(dim=self.dim)
+
+    def holds(self, x: Tensor) -> bool:
+        """Whether all of points (..., D) are such orders."""
+        return bool((x.sort(dim=-1).values == torch.arange(self.dim, device=x.device)).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +77,25 @@ class Box:
         """Whether all sides are finite."""
         return bool((self.high - self.low).isfinite().all())
 
+    @property
+    def free(self) -> bool:
+        """Whether no side is finite."""
+        return bool((self.low.isinf() & self.high.isinf()).all())
+
     def reflect(self, x: Tensor) -> Tensor:
         """Points (..., D) mirrored at the sides, again and again, until they are inside; those inside do not move."""
-        outside = (x < self.low) | (x > self.high)
-        if not bool(outside.any()):
-            return x
-        width = self.high - self.low
-        phase = torch.remainder(x - self.low, 2 * width)
-        folded = self.low + torch.where(phase > width, 2 * width - phase, phase)
-        return torch.where(outside, folded.clamp(self.low, self.high), x)
+        # The larger of x and its image at the lower side is x itself wherever x is inside.
+        image = 2 * self.low - x
+        once = torch.maximum(x, image, out=image)
+        image = 2 * self.high - once
+        once = torch.minimum(once, image, out=image)
+        inside = once.clamp(self.low, self.high)
+        if torch.equal(once, inside):
+            return once
+        width = self.high - self.low  # some were more than a width away
+        phase = torch.remainder(once - self.low, 2 * width)
+        folded = self.low + torch.minimum(phase, 2 * width - phase)
+        return torch.where(once == inside, once, folded.clamp_(self.low, self.high))
 
 
 Space = Box | Bits | Choices | Orders
@@ -108,8 +132,7 @@ def _box(bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torc
         ) from error
     if low.dim() > 1 or high.dim() > 1:
         raise ValueError(f"bounds must be numbers or vectors, got shapes {tuple(low.shape)} and {tuple(high.shape)}")
-    if dim is not None:
-        _check_dim(dim)
+    check_whole(dim=dim)
     sizes = [len(part) for part in (low, high) if part.dim() == 1]
     sizes += [dim] if dim is not None else []
     sizes += [torch.as_tensor(x0).shape[-1]] if x0 is not None and torch.as_tensor(x0).dim() else []
@@ -123,11 +146,6 @@ def _box(bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torc
         at = int(odd.nonzero()[0])
         raise ValueError(f"bounds must be low < high, got {low[at]:g} and {high[at]:g} in dimension {at}")
     return Box(low, high)
-
-
-def _check_dim(dim: Any) -> None:
-    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-        raise ValueError(f"dim must be a whole number >= 1, got {dim!r}")
 
 
 def names_of(spaces: Sequence[type[Space]]) -> str:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, Problem, State
 from thalweg.search.catalogue import algorithm_named
+from thalweg.search.checks import check_whole
 from thalweg.search.draws import Draws
-from thalweg.search.spaces import Box, names_of, space_of
+from thalweg.search.spaces import Box, Space, names_of, space_of
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ class Strategy:
         device: torch.device | str | None = None,
         **hyperparameters: Any,
     ) -> None:
-        runs = _whole("runs", runs)
-        budget = None if budget is None else _whole("budget", budget)
+        check_whole(runs=runs, budget=budget)
         space, where = space_of(bounds, dim, x0, dtype, device)
         start = None if x0 is None else _start(x0, space.dim, runs, dtype, where)
         spread = None if sigma0 is None else _spread(sigma0, space.dim, dtype, where)
@@ -76,8 +76,9 @@ class Strategy:
         self.problem = Problem(space, runs, start, spread, budget, dtype, where)
         self.algorithm = _resolved(algorithm, hyperparameters, self.problem)
         self.state = State(self.problem, Draws(_generators(generator, runs, where), runs, dtype, where))
+        self._mirrors = not self.algorithm.inside and isinstance(space, Box) and not space.free
         self._asked: Tensor | None = None
-        self._parked = torch.zeros(runs, dtype=torch.bool, device=where)
+        self._parked, self._rests = torch.zeros(runs, dtype=torch.bool, device=where), False
         self._best_x = torch.zeros(runs, space.dim, dtype=dtype, device=where)
         self._best_f = torch.full((runs,), math.inf, dtype=dtype, device=where)
         with torch.no_grad():
@@ -90,7 +91,10 @@ class Strategy:
         """The points to evaluate next; the same again until `tell` is called."""
         if self._asked is None:
             self._asked = self.algorithm.sample(self.state)
-        return self._shaped(self._seen(self._asked).clone())
+            if self.algorithm.learns_mirrored:
+                self._asked = self._inside(self._asked)
+        seen = self._asked if self.algorithm.learns_mirrored else self._inside(self._asked)
+        return self._shaped(seen.clone() if seen is self._asked else seen)
 
     @torch.no_grad()
     def tell(self, fitness: Any, x: Tensor | None = None) -> None:
@@ -103,26 +107,35 @@ class Strategy:
             raise RuntimeError("tell() must follow ask(), but nothing was asked since the last tell()")
         points = self._asked if x is None else self._own(x)
         values = self._fitness(fitness, points)
-        self.state.evals = self.state.evals + (~self._parked) * values.shape[1]
-        self._note(self._seen(points), values)
+        self._count(values.shape[1])
+        self._note(points, values)
         self.algorithm.update(self.state, points, values)
         self.state.generation += 1
         self._asked = None
 
     @torch.no_grad()
-    def receive(self, x: Tensor, fitness: Any) -> None:
-        """Takes in one point a run, (D,) or (runs, D), that was found elsewhere, such as by a local search. It counts
-        no evaluation."""
+    def receive(self, x: Tensor, fitness: Any, evals: Tensor | int = 0) -> None:
+        """Takes in one point a run, (D,) or (runs, D), that was found elsewhere, such as by a local search that took
+        `evals` evaluations, a number or (runs,)."""
         x = self._on("x", x).reshape(self.problem.runs, self.problem.dim)
         values = self._on("fitness", torch.as_tensor(fitness)).reshape(self.problem.runs)
-        values = torch.where(values.isnan() | self._parked, math.inf, values)
+        values = self._ranked(values)
+        self._count(torch.as_tensor(evals, device=self.problem.device))
         better = values < self._best_f
         self._note(x.unsqueeze(1), values.unsqueeze(1))
         self.algorithm.receive(self.state, x, values, better)
 
+    @torch.no_grad()
+    def recenter(self, x: Tensor) -> None:
+        """Moves the middle of the distribution to (D,) or (runs, D), for those that have one; what was asked and not
+        yet told is forgotten."""
+        self.algorithm.recenter(self.state, self._on("x", x).reshape(self.problem.runs, self.problem.dim))
+        self._asked = None
+
     def park(self, runs: Tensor) -> None:
         """Lets the marked runs, bool (runs,), rest for good: whatever they are told is inf, and is not counted."""
         self._parked = self._parked | runs.to(self._parked)
+        self._rests = bool(self._parked.any())
 
     @property
     def best(self) -> Best:
@@ -136,7 +149,7 @@ class Strategy:
         """The point to recommend where fitness is noisy, (D,) or (runs, D): the middle of the distribution for those
         that have one, for others the best."""
         center = self.algorithm.center(self.state)
-        center = self._best_x.clone() if center is None else self._seen(center)
+        center = self._best_x.clone() if center is None else self._inside(center)
         return center[0] if self.problem.runs == 1 else center
 
     @property
@@ -189,6 +202,7 @@ class Strategy:
         self._asked, self._parked, self._best_x, self._best_f = (
             _copied(own[name], self.problem.device) for name in ("asked", "parked", "best_x", "best_f")
         )
+        self._rests = bool(self._parked.any())
         self.state.carried.clear()
         self.state.carried.update({name: _copied(x, self.problem.device) for name, x in state_dict["state"].items()})
         for generator, kept in zip(self.state.draws.generators, generators, strict=True):
@@ -196,15 +210,15 @@ class Strategy:
 
     # What it does
 
-    def _seen(self, x: Tensor) -> Tensor:
-        """Points as everybody else sees them: inside the box."""
+    def _inside(self, x: Tensor) -> Tensor:
+        """Points mirrored at the sides of the box where the algorithm does not keep to it: x itself, or new ones."""
         space = self.problem.space
-        return x if self.algorithm.inside or not isinstance(space, Box) else space.reflect(x)
+        return space.reflect(x) if self._mirrors and isinstance(space, Box) else x
 
     def _note(self, x: Tensor, fitness: Tensor) -> None:
         values, at = fitness.min(dim=1)
         better = values < self._best_f
-        found = x.gather(1, at.reshape(-1, 1, 1).expand(-1, 1, x.shape[-1])).squeeze(1)
+        found = self._inside(x.gather(1, at.reshape(-1, 1, 1).expand(-1, 1, x.shape[-1])).squeeze(1))
         self._best_x = torch.where(better.unsqueeze(1), found, self._best_x)
         self._best_f = torch.where(better, values, self._best_f)
 
@@ -224,7 +238,20 @@ class Strategy:
                 f"fitness must be one number a point, of shape {self._shape()[:-1]}, got {tuple(values.shape)}"
             )
         values = values.reshape(expected)
-        return torch.where(values.isnan() | self._parked.unsqueeze(1), math.inf, values)
+        return self._ranked(values)
+
+    def _ranked(self, values: Tensor) -> Tensor:
+        """Values (runs, ...) in which NaN, and all of runs that rest, are inf."""
+        values = values.nan_to_num(math.inf, math.inf, -math.inf)
+        return (
+            values.masked_fill_(self._parked.reshape(-1, *[1] * (values.dim() - 1)), math.inf)
+            if self._rests
+            else values
+        )
+
+    def _count(self, evals: Tensor | int) -> None:
+        """Counts evaluations, of runs that do not rest."""
+        self.state.evals = self.state.evals + ((~self._parked) * evals if self._rests else evals)
 
     def _on(self, name: str, value: Any) -> Tensor:
         if not isinstance(value, Tensor):
@@ -257,7 +284,8 @@ def _resolved(algorithm: str | Algorithm, hyperparameters: dict[str, Any], probl
             f"bounds must be of {names_of(algorithm.spaces)} for {type(algorithm).__name__}, got "
             f"{type(problem.space).__name__}"
         )
-    tensors = {name: x for name, x in algorithm.hyperparameters().items() if isinstance(x, Tensor) and x.dim()}
+    known = {name: x for name, x in algorithm.hyperparameters().items() if name not in algorithm.tables}
+    tensors = {name: x for name, x in known.items() if isinstance(x, Tensor) and x.dim()}
     for name, x in tensors.items():
         if name not in algorithm.batched or x.numel() != problem.runs:
             raise ValueError(
@@ -299,20 +327,16 @@ def _spread(sigma0: Any, dim: int, dtype: torch.dtype, device: torch.device) -> 
     return sigma.reshape(1, 1, dim).clone()
 
 
-def _check_start(space: Any, x0: Tensor | None, sigma0: Tensor | None) -> None:
+def _check_start(space: Space, x0: Tensor | None, sigma0: Tensor | None) -> None:
     if not isinstance(space, Box):
+        if x0 is not None and not space.holds(x0):
+            raise ValueError(f"x0 must be a point of {space}, got another")
         return
     if not space.bounded and (x0 is None or sigma0 is None):
         missing = "x0" if x0 is None else "sigma0"
         raise ValueError(f"{missing} must be given where bounds are not finite, got None")
     if x0 is not None and not bool(((space.low <= x0) & (x0 <= space.high)).all()):
         raise ValueError("x0 must lie in the bounds, got a point outside")
-
-
-def _whole(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
-    return value
 
 
 def _copied(value: Any, device: torch.device | None = None) -> Any:

@@ -60,4 +60,4 @@ def random_bits(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def uniform(bits: Tensor, dtype: torch.dtype) -> Tensor:
     """The numbers in (0, 1) that random int16 stand for."""
-    return (bits.to(dtype) + (2 ** (BITS - 1) + 0.5)) * 2**-BITS
+    return bits.to(dtype).add_(2 ** (BITS - 1) + 0.5).mul_(2**-BITS)

@@ -21,7 +21,7 @@ from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.landscapes import HIGH, LOW, Landscape, exclusive_or, landscapes
 from thalweg.rules.gallery import find
 from thalweg.search import minimize
-from thalweg.search.trainers import BACKWARD
+from thalweg.search.networks.trainers import BACKWARD
 
 GRADIENT = 1 + BACKWARD  # passes of a value with its gradient
 RATES = [10.0**power for power in range(-7, 1)]  # learning rates that are tried, each for a tenth of the budget
@@ -46,8 +46,8 @@ class Scale:
     runs: int
 
 
-FULL = Scale({10: 100_000, 100: 300_000, 1000: 100_000}, 20_000, 9)
-QUICK = Scale({10: 20_000, 100: 20_000}, 6_000, 5)
+FULL = Scale({10: 50_000, 100: 100_000, 1000: 30_000}, 20_000, 9)
+QUICK = Scale({10: 10_000}, 4_000, 5)
 
 
 def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:

@@ -28,7 +28,9 @@ STRATEGIES = (
 )  # fmt: skip
 HYBRIDS = ("ga_lamarckian", "ga_informed_mutation", "snes_then_adam", "snes_adam_bandit", "es_adam")
 BASELINE = "adam"
-MOST_CMA = 3000  # weights, beyond which a covariance matrix is too much to turn in every generation
+# Weights, beyond which a covariance matrix takes most of the time, and a neighbourhood more passes than there are.
+MOST = {"cma": 3000, "tabu": 500}
+LASTING = ("sgd", "adam", "random", "ga", "pso", "de", "snes", "sep_cma", "pgpe", "snes_then_adam", "es_adam")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Net:
     data: str
     hidden: tuple[int, ...]
     epochs: int
-    length: float = 1.0  # of a trial, as a multiple: with 10 all methods have ten times the passes
+    length: float = 1.0  # of a trial, as a multiple: with 10 all methods, which are fewer, have ten times the passes
 
     @property
     def batch(self) -> int:
@@ -68,7 +70,7 @@ class Scale:
 
     nets: tuple[str, ...] = tuple(NETS)
     methods: tuple[str, ...] = (*GRADIENTS, *STRATEGIES, *HYBRIDS)
-    seeds: int = 15
+    seeds: int = 12
     draws: int = 5
 
 
@@ -110,7 +112,9 @@ def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:
             left.append(name)
             continue
         weights = sum(w.numel() for w in task.network(torch.Generator()).parameters())
-        chosen = [method for method in scale.methods if method != "cma" or weights <= MOST_CMA]
+        chosen = [method for method in scale.methods if weights <= MOST.get(method, weights)]
+        if NETS[name].length > 1:
+            chosen = [method for method in chosen if method in LASTING]
         result = raced(
             [task],
             [_lasting(method, NETS[name].length) for method in chosen],

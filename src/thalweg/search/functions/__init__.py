@@ -1,0 +1,1 @@
+"""Searching for the minimum of a plain function."""

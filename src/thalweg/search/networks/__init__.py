@@ -1,0 +1,1 @@
+"""Searching for the weights of a network."""

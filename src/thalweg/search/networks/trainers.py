@@ -1,0 +1,182 @@
+"""What trains a network batch by batch and counts its passes: `Generations` of a strategy, and `ESDescent`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thalweg.optim import RuleOptimizer
+from thalweg.rules import Rule
+from thalweg.rules.gallery import find
+from thalweg.search.algorithm import Algorithm
+from thalweg.search.checks import check_positive
+from thalweg.search.networks.chunks import AUTO
+from thalweg.search.networks.es_gradient import ESGradient
+from thalweg.search.networks.norms import take_statistics
+from thalweg.search.networks.population import Loss, Population
+from thalweg.search.strategy import Strategy
+
+BACKWARD = 2  # what a backward pass costs, in forward passes: gradients of inputs and of weights, a product each
+
+
+class Trainer:
+    """Trains `network`, whose weights it changes in place, on the batches that it is given.
+
+    `forward` and `backward` count the passes of one network over one batch so far. Every trainer takes:
+        network: its weights are where training begins.
+        loss: `loss(outputs, targets)`, a tensor of one number; it may have no derivative where nothing needs one.
+        generator: where all draws come from; without one, a generator with seed 0.
+        chunk: how many members are evaluated at once, as `Population` has it.
+
+    Raises ValueError, naming the argument and quoting the value.
+    """
+
+    def __init__(
+        self, network: nn.Module, loss: Loss, generator: torch.Generator | None = None, chunk: Any = AUTO
+    ) -> None:
+        self.network, self.loss, self.chunk = network, loss, chunk
+        self.generator = torch.Generator().manual_seed(0) if generator is None else generator
+        self.members = Population(network, loss, generator=self.generator, chunk=chunk)
+        self.forward = self.backward = 0.0
+
+    @property
+    def cost(self) -> float:
+        """About what the next step costs, in forward passes."""
+        raise NotImplementedError
+
+    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Trains on a batch, and returns its loss."""
+        raise NotImplementedError
+
+    @property
+    def spent(self) -> float:
+        """What all steps have cost, in forward passes."""
+        return self.forward + BACKWARD * self.backward
+
+    @property
+    def state_bytes(self) -> int:
+        """Of what is carried from step to step beside the weights."""
+        raise NotImplementedError
+
+
+class Generations(Trainer):
+    """One generation of a strategy a step: no gradient anywhere.
+
+    Arguments, beside those of `Trainer`:
+        strategy: a name (`thalweg.search.names()`) or an `Algorithm`.
+        population: how many members a generation has; None for the strategy's own.
+        scale: how far the strategy looks around, in units of the initial weights' standard deviation.
+        budget: how many forward passes there will be, by which some strategies cool down.
+        hyperparameters: the strategy's others.
+
+    >>> network = nn.Linear(2, 1)
+    >>> trainer = Generations(network, nn.functional.mse_loss, "random", population=20)
+    >>> loss = trainer.step(torch.ones(8, 2), torch.zeros(8, 1))
+    >>> trainer.forward, trainer.backward
+    (20.0, 0.0)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        strategy: str | Algorithm = "snes",
+        *,
+        population: int | None = None,
+        scale: float = 0.1,
+        budget: int | None = None,
+        generator: torch.Generator | None = None,
+        chunk: Any = AUTO,
+        **hyperparameters: Any,
+    ) -> None:
+        super().__init__(network, loss, generator, chunk)
+        check_positive(scale=scale)
+        if population is not None:
+            hyperparameters["population"] = population
+        self.strategy = Strategy(
+            strategy,
+            x0=self.members.start,
+            sigma0=scale * self.members.spread,
+            budget=budget,
+            generator=self.generator,
+            dtype=self.members.start.dtype,
+            **hyperparameters,
+        )
+
+    @property
+    def cost(self) -> float:
+        return len(self.strategy.ask())
+
+    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        x = self.strategy.ask()
+        loss = self._told(x, self._losses(x, inputs, targets))
+        take_statistics(self.network, [inputs], momentum=True)
+        return loss
+
+    @property
+    def state_bytes(self) -> int:
+        return sum(x.numel() * x.element_size() for x in self.strategy.state.carried.values() if isinstance(x, Tensor))
+
+    def _losses(self, x: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Those of members (P, D)."""
+        self.forward += len(x)
+        return self.members.losses(x, inputs, targets)
+
+    def _told(self, x: Tensor, losses: Tensor, instead: Tensor | None = None) -> Tensor:
+        """Tells the strategy, and gives the network the middle of its distribution, or where it has none the best of
+        the generation: the best ever was so on another batch."""
+        self.strategy.tell(losses, instead)
+        center = self.strategy.algorithm.center(self.strategy.state)
+        low = losses.nan_to_num(math.inf).argmin()
+        self.members.load(x[low] if center is None else center[0])
+        return losses[low]
+
+
+class ESDescent(Trainer):
+    """An optimizer that follows an evolution strategy's estimate of the gradient (`ESGradient`).
+
+    Arguments, beside those of `Trainer`:
+        rule: the optimizer, by its name in the gallery, or a `Rule`.
+        lr: its learning rate.
+        population, scale: how many members are evaluated, and how far from the weights, in units of the initial
+            weights' standard deviation.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        *,
+        rule: str | Rule = "adam",
+        lr: float = 0.01,
+        population: int = 50,
+        scale: float = 0.1,
+        generator: torch.Generator | None = None,
+        chunk: Any = AUTO,
+    ) -> None:
+        super().__init__(network, loss, generator, chunk)
+        check_positive(scale=scale)
+        sigma = scale * self.members.spread
+        self.estimate = ESGradient(
+            network, loss, population=population, sigma=sigma, chunk=chunk, generator=self.generator
+        )
+        rule = find(rule).rule if isinstance(rule, str) else rule
+        self.optimizer = RuleOptimizer(network.parameters(), rule, lr=lr)
+
+    @property
+    def cost(self) -> float:
+        return self.estimate.population
+
+    def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        loss = self.estimate.backward(inputs, targets)
+        self.optimizer.step()
+        self.forward += self.cost
+        return loss
+
+    @property
+    def state_bytes(self) -> int:
+        held = (x for state in self.optimizer.state.values() for x in state.values() if isinstance(x, Tensor))
+        return sum(x.numel() * x.element_size() for x in held)
