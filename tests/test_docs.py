@@ -54,3 +54,12 @@ def test_the_examples_of_search_find_the_minima(tmp_path, monkeypatch):
     torch.testing.assert_close(names["result"].x, torch.full((3,), 1.5, dtype=torch.float64), atol=1e-4, rtol=0)
     assert torch.equal(names["found"].x, names["again"].x)
     assert (tmp_path / "convergence.svg").exists()
+
+
+def test_the_examples_of_control_balance_the_pole():
+    names = run("control.md")
+    assert names["result"].reason == "target"
+    assert names["objective"].steps < 500_000
+    assert names["mean_return"]("cart-pole", names["best"]) > 450
+    assert names["episodes"].returns.shape == (3, 5)
+    assert names["curve"].steps == [2048, 4096]

@@ -22,6 +22,11 @@ class Cell:
 
 
 CELLS: list[Cell] = [
+    Cell("hillclimb", "sphere", 1421, "own", budget=20_000),
+    Cell("hillclimb", "rastrigin", None, "own", budget=10_000),
+    Cell("hillclimb", "ackley", None, "own", budget=20_000, slow=True),
+    Cell("hillclimb", "ellipsoid", None, "own", budget=20_000, slow=True),
+    Cell("hillclimb", "rosenbrock", None, "own", budget=20_000, slow=True),
     Cell("cma", "sphere", 1471, "spec", budget=60_000),
     Cell("cma", "ellipsoid", 4096, "spec", budget=60_000),
     # One run in seven ends in the local optimum, pycma's as often as these; of this seed none does.

@@ -135,6 +135,21 @@ def test_no_two_tensors_of_its_state_share_storage(name):
     assert not saved & {x.untyped_storage().data_ptr() for x in own}
 
 
+def test_what_others_hold_is_not_changed(name):
+    function = Function("ackley", runs=2, dim=3)
+    strategy = strategy_for(function, name, EVALUATIONS)
+    for generation in range(4):
+        asked = strategy.ask()
+        instead = asked + 0.01
+        fitness = function(instead)
+        found, value = instead[:, 0], fitness[:, 0]
+        copies = [x.clone() for x in (asked, instead, fitness, found, value)]
+        strategy.tell(fitness, x=instead if generation % 2 else None)
+        strategy.receive(found, value - 1)
+        for x, copy in zip((asked, instead, fitness, found, value), copies, strict=True):
+            assert torch.equal(x, copy)
+
+
 def test_runs_with_generators_of_their_own_are_single_runs(name):
     function = Function("rastrigin", runs=3, dim=4)
     together = Strategy(name, (-5.0, 5.0), dim=4, runs=3, budget=EVALUATIONS, generator=generators(3))

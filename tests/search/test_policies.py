@@ -125,6 +125,21 @@ def test_the_mean_return_of_a_policy_that_pushes_left_for_ever_is_that_of_a_fall
     assert 8 <= mean_return("cart-pole", linear(), episodes=500) <= 11
 
 
+class Balance(nn.Module):
+    """Pushes to where the pole leans and turns; there is nothing to train."""
+
+    def forward(self, seen):
+        score = seen @ torch.tensor([0.1, 0.3, 1.0, 1.0])
+        return torch.stack((-score, score), -1)
+
+
+def test_a_policy_with_nothing_to_train_has_a_mean_return_too():
+    assert mean_return("cart-pole", Balance()) == 500
+    objective = EpisodeReturn("cart-pole", perceptron(CartPole()), episodes=20)
+    value = objective(objective.weights.start.unsqueeze(0))
+    assert mean_return("cart-pole", perceptron(CartPole()).requires_grad_(False), episodes=20) == -value.item()
+
+
 def solved(strategy, objective, most):
     """Asks until a generation has a policy that balances the pole for 500 steps in each of 100 episodes that it was not
     chosen by; the steps of the environment that this took, without those 100 episodes."""

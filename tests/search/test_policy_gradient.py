@@ -52,6 +52,19 @@ def test_with_lambda_1_advantages_are_returns_less_values():
     assert (found + values).flatten().tolist() == pytest.approx(returns)
 
 
+def test_what_comes_after_a_fall_is_worth_nothing_and_after_a_cut_off_what_the_critic_says():
+    """A critic that always says 0.7; with lambda 0 an advantage is one surprise."""
+    environment = CartPole(horizon=12)
+    actor = learner(environment, envs=8, length=60, discount=0.9, gae_lambda=0.0)
+    nn.init.zeros_(actor.critic[-1].weight)
+    nn.init.constant_(actor.critic[-1].bias, 0.7)
+    experience, _ = actor.play()
+    fell = environment.step(experience.seen, experience.choices).terminated
+    assert 0 < fell.sum() < 8 * 60 // 12
+    expected = 1 / actor.unit + torch.where(fell, 0.0, 0.9 * 0.7) - 0.7
+    torch.testing.assert_close(experience.advantages, expected)
+
+
 def test_discrete_actions_are_drawn_by_the_softmax_of_outputs():
     actor = learner(CartPole())
     outputs = torch.tensor([0.3, -0.4]).expand(20_000, 2)

@@ -33,19 +33,20 @@ def test_at_least_four_of_five_runs_fill_a_knapsack_of_100_items_as_dynamic_prog
 # Q-bits
 
 
+TURNS = {
+    (0, 0, False): 0,
+    (0, 0, True): 0,
+    (0, 1, False): 0.01 * math.pi,
+    (0, 1, True): 0,
+    (1, 0, False): -0.01 * math.pi,
+    (1, 0, True): 0,
+    (1, 1, False): 0,
+    (1, 1, True): 0,
+}
+
+
 class ByTheBook:
     """Han and Kim's procedure in plain Python, which maximises."""
-
-    table = {
-        (0, 0, False): 0,
-        (0, 0, True): 0,
-        (0, 1, False): 0.01 * math.pi,
-        (0, 1, True): 0,
-        (1, 0, False): -0.01 * math.pi,
-        (1, 0, True): 0,
-        (1, 1, False): 0,
-        (1, 1, True): 0,
-    }
 
     def __init__(self, count, dim, everywhere):
         self.everywhere, self.t = everywhere, 0
@@ -64,7 +65,7 @@ class ByTheBook:
         else:
             for j, (profit, x) in enumerate(found):
                 best, b = self.b[j]
-                turns = [self.table[x_i, b_i, profit >= best] for x_i, b_i in zip(x, b, strict=True)]
+                turns = [TURNS[x_i, b_i, profit >= best] for x_i, b_i in zip(x, b, strict=True)]
                 self.q[j] = [self.gate(*bit, turn) for bit, turn in zip(self.q[j], turns, strict=True)]
             self.b = [new if new[0] > old[0] else old for new, old in zip(found, self.b, strict=True)]
             size = len(self.b) if self.t % self.everywhere == 0 else 2
@@ -134,7 +135,8 @@ def test_the_coupling_is_that_of_the_field_between_two_moments(ratio):
 
 @pytest.mark.parametrize(("dim", "replicas"), [(2, 4), (3, 2)])
 def test_replicas_at_constant_field_come_to_boltzmanns_distribution(dim, replicas):
-    """Which is worked out over all states of all replicas. Half a hundredth of all visits lie elsewhere by chance."""
+    """Worked out over all states of all replicas. By chance 7 visits in 1000 are elsewhere than it says; were all
+    replicas to move at once, it would be 190 and 50."""
     temperature, field, runs, generations = 1.5, 0.9, 500, 1600
     states = torch.tensor(list(itertools.product((0.0, 1.0), repeat=replicas * dim)), dtype=torch.float64)
     states = states.reshape(-1, replicas, dim)
@@ -153,15 +155,31 @@ def test_replicas_at_constant_field_come_to_boltzmanns_distribution(dim, replica
     assert (visits / visits.sum() - expected).abs().sum() / 2 < 0.01
 
 
-def test_the_field_goes_down_linearly_with_the_budget_and_replicas_become_one():
-    strategy = Strategy(SQA(replicas=4, field=3.0), Bits(12), runs=20, budget=4000, generator=generator())
-    spread = []
-    while int(strategy.evals.max()) < 4000:
-        strategy.tell(strategy.ask().sum(-1))
-        spread.append((strategy.state.x.amax(1) - strategy.state.x.amin(1)).mean())
-    assert torch.stack(spread[100:200]).mean() > 0.5
-    assert spread[-1] == 0
-    assert (strategy.state.x == 0).all()
+def test_the_field_goes_down_linearly_with_the_budget():
+    """A generation at the end of which 30 % are spent is one at constant field, 30 % of the way down."""
+    falling = Strategy(SQA(replicas=4, field=3.0, last_field=1.0), Bits(6), runs=20, budget=200, generator=generator())
+    constant = Strategy(SQA(replicas=4, field=2.4, last_field=2.4), Bits(6), runs=20, budget=200)
+    for _ in range(14):
+        falling.tell(rugged(falling.ask()))
+    constant.load_state_dict(falling.state_dict())
+    for strategy in (falling, constant):
+        strategy.tell(rugged(strategy.ask()))
+    assert falling.evals[0] == 60
+    assert torch.equal(falling.state.x, constant.state.x)
+    other = Strategy(SQA(replicas=4, field=0.1, last_field=0.1), Bits(6), runs=20, budget=200)
+    other.load_state_dict(constant.state_dict())
+    for strategy in (other, constant):
+        strategy.tell(rugged(strategy.ask()))
+    assert not torch.equal(other.state.x, constant.state.x)
+
+
+def test_without_a_field_replicas_that_are_one_stay_one():
+    strategy = Strategy(SQA(replicas=4, field=0.0, unit=1.0), Bits(6), runs=5, budget=400, generator=generator())
+    x = strategy.ask()[:, :1].expand(-1, 4, -1)
+    strategy.tell(rugged(x), x=x)
+    for _ in range(50):
+        strategy.tell(rugged(strategy.ask()))
+        assert torch.equal(strategy.state.x, x)
 
 
 def test_the_unit_is_the_mean_change_of_the_first_flips_that_change_something():

@@ -121,7 +121,7 @@ class Algorithm:
 
     def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
         """Learns from points (runs, P, D), which are those that were sampled or others in their place, and their
-        fitness (runs, P), where no NaN is left."""
+        fitness (runs, P), where no NaN is left. Both are its own: it may keep or overwrite them."""
         raise NotImplementedError
 
     def center(self, s: State) -> Tensor | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from thalweg.swarm import draws as coarse
 
-MANY = 1 << 17  # numbers, from which on numbers of 16 bits are worth their start
+MANY = 1 << 14  # numbers, from which on numbers of 16 bits are worth their start
 
 
 class Draws:

@@ -218,6 +218,8 @@ class Strategy:
     def _note(self, x: Tensor, fitness: Tensor) -> None:
         values, at = fitness.min(dim=1)
         better = values < self._best_f
+        if better.device.type == "cpu" and not bool(better.any()):  # from a GPU the answer takes longer than the rest
+            return
         found = self._inside(x.gather(1, at.reshape(-1, 1, 1).expand(-1, 1, x.shape[-1])).squeeze(1))
         self._best_x = torch.where(better.unsqueeze(1), found, self._best_x)
         self._best_f = torch.where(better, values, self._best_f)

@@ -13,8 +13,8 @@ from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.networks import GRADIENTS, STRATEGIES, TABLE
 
 Cell = Mapping[str, Any]
-DEEP = ("digits 8 layers", "digits 16 layers", "fashion 8 layers")
-COMPLEX = ("fashion 100", "fashion 8 layers")
+DEEP = ("digits 8 layers", "digits 16 layers")
+COMPLEX = ("fashion 100",)
 SIMPLE = ("iris", "iris 16", "digits 8", "digits 32")
 CONTROLS = ("random", "hillclimb")
 EARLY = 0.1  # of the training

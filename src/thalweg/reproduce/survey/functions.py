@@ -24,7 +24,7 @@ from thalweg.search import minimize
 from thalweg.search.networks.trainers import BACKWARD
 
 GRADIENT = 1 + BACKWARD  # passes of a value with its gradient
-RATES = [10.0**power for power in range(-7, 1)]  # learning rates that are tried, each for a tenth of the budget
+RATES = [10.0**power for power in range(-6, 1)]  # learning rates that are tried, each for a twentieth of the budget
 DESCENTS = ("sgd", "adam")
 MULTISTART = "lbfgs_multistart"
 STRATEGIES = (
@@ -46,8 +46,9 @@ class Scale:
     runs: int
 
 
-FULL = Scale({10: 50_000, 100: 100_000, 1000: 30_000}, 20_000, 9)
-QUICK = Scale({10: 10_000}, 4_000, 5)
+FULL = Scale({10: 30_000, 100: 30_000, 1000: 10_000}, 20_000, 7)
+QUICK = Scale({10: 8_000}, 4_000, 5)
+ONE_BY_ONE = 3  # runs of those whose runs cannot be one program
 
 
 def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:
@@ -74,7 +75,7 @@ def _methods(land: Landscape, budget: int, runs: int) -> Iterator[tuple[str, Cal
             yield name, partial(_searched, land, name, budget, runs)
     for name, strategy in HYBRIDS.items():
         if strategy != "cma" or land.dim <= MOST_CMA:
-            yield name, partial(_one_by_one, partial(_refined, land, strategy, budget), runs)
+            yield name, partial(_one_by_one, partial(_refined, land, strategy, budget), min(runs, ONE_BY_ONE))
 
 
 def _one_by_one(search: Callable[[int], Track], runs: int) -> list[Track]:
@@ -109,9 +110,9 @@ def _best(track: Track, passes: float) -> float:
 
 
 def _descended(land: Landscape, name: str, budget: int, runs: int) -> list[Track]:
-    """An optimizer from `runs` points, at the learning rate whose median is the lowest after a tenth of the budget from
-    other points."""
-    tried = [descent(land, name, rate, budget // 10, runs, 1) for rate in RATES]
+    """An optimizer from `runs` points, at the learning rate whose median is the lowest after a twentieth of the budget
+    from other points."""
+    tried = [descent(land, name, rate, budget // 20, runs, 1) for rate in RATES]
     medians = [median(_best(track, math.inf) for track in tracks) for tracks in tried]
     best = min(range(len(RATES)), key=medians.__getitem__)
     return descent(land, name, RATES[best], budget, runs, 0)

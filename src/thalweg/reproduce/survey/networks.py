@@ -58,8 +58,7 @@ NETS: dict[str, Net] = {
     "digits 280 280": Net("digits", (280, 280), 20),
     "digits 8 layers": Net("digits", (32,) * 7, 20),
     "digits 16 layers": Net("digits", (32,) * 15, 20),
-    "fashion 100": Net("fashion_mnist", (100,), 10),
-    "fashion 8 layers": Net("fashion_mnist", (32,) * 7, 10),
+    "fashion 100": Net("fashion_mnist", (100,), 5),
     "digits 32, ten times": Net("digits", (32,), 20, 10.0),
 }
 

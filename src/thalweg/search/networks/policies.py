@@ -53,8 +53,7 @@ class EpisodeReturn:
         generator: torch.Generator | None = None,
         fresh: bool = True,
     ) -> None:
-        if not isinstance(episodes, int) or isinstance(episodes, bool) or episodes < 1:
-            raise ValueError(f"episodes must be a whole number >= 1, got {episodes!r}")
+        check_whole("episodes", episodes)
         self.environment = environment_of(environment)
         check_policy(self.environment, module)
         self.module, self.episodes, self.fresh = copy.deepcopy(module).eval(), episodes, fresh
@@ -120,9 +119,18 @@ class EpisodeReturn:
 def mean_return(
     environment: str | Environment, module: nn.Module, episodes: int = 100, generator: torch.Generator | None = None
 ) -> float:
-    """What one policy earns on average over fresh episodes; -inf where it answers NaN in one of them."""
-    objective = EpisodeReturn(environment, module, episodes=episodes, generator=generator)
-    return -float(objective(objective.weights.start.unsqueeze(0)))
+    """What one policy earns on average over episodes, in evaluation mode; -inf where it answers NaN in one of them.
+
+    `generator`: where the states come from in which they begin; without one, a generator with seed 0. Raises ValueError
+    as `EpisodeReturn` does.
+    """
+    check_whole("episodes", episodes)
+    environment = environment_of(environment)
+    check_policy(environment, module)
+    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    like = _tensor_of(module)
+    states = environment.start((episodes,), generator, like.dtype, like.device)
+    return float(rollout(environment, copy.deepcopy(module).eval(), states).returns.mean())
 
 
 def environment_of(environment: str | Environment) -> Environment:
@@ -138,8 +146,7 @@ def check_policy(environment: Environment, module: nn.Module) -> None:
     """Raises ValueError where a module is no policy of the environment."""
     if not isinstance(module, nn.Module):
         raise ValueError(f"module must be a torch.nn.Module, got {module!r:.80}")
-    like = next((w for w in module.parameters() if w.is_floating_point()), torch.empty(0))
-    seen = like.new_zeros(2, environment.observation_size)
+    seen = _tensor_of(module).new_zeros(2, environment.observation_size)
     kind = type(environment).__name__
     try:
         with torch.no_grad():
@@ -154,3 +161,15 @@ def check_policy(environment: Environment, module: nn.Module) -> None:
         raise ValueError(
             f"module must answer (n, {environment.output_size}) for n observations of {kind}, got {shown} for 2"
         )
+
+
+def check_whole(name: str, value: object) -> None:
+    """Raises ValueError where a count is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+
+
+def _tensor_of(module: nn.Module) -> Tensor:
+    """One of a module's floating tensors, for its dtype and device; of a module without any, as torch makes them."""
+    tensors = (*module.parameters(), *module.buffers())
+    return next((x for x in tensors if x.is_floating_point()), torch.empty(0))

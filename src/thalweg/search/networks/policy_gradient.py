@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from thalweg.optim import Adam
-from thalweg.search.networks.policies import check_policy, environment_of
+from thalweg.search.networks.policies import check_policy, check_whole, environment_of
 from thalweg.search.networks.weights import FlatWeights
 from thalweg.tasks.control import Environment
 
@@ -72,7 +72,7 @@ class PolicyGradient:
 
     def __post_init__(self) -> None:
         for name in ("envs", "length", "epochs", "batch", "critic"):
-            _check_whole(name, getattr(self, name))
+            check_whole(name, getattr(self, name))
         for name in ("lr", "clip", "std", "max_grad_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)!r}")
@@ -98,7 +98,7 @@ class PolicyGradient:
         """
         environment = environment_of(environment)
         check_policy(environment, module)
-        _check_whole("steps", steps)
+        check_whole("steps", steps)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         learner = _Learner(self, environment, module, generator)
         curve, each = LearningCurve(), self.envs * self.length
@@ -240,8 +240,3 @@ def _critic(inputs: int, hidden: int, generator: torch.Generator) -> nn.Sequenti
         nn.init.xavier_uniform_(layer.weight, gain, generator=generator)
         nn.init.zeros_(layer.bias)
     return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
-
-
-def _check_whole(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")

@@ -88,10 +88,11 @@ class HillClimb(Algorithm):
             damping = 1 + s.problem.dim / (2 * self.population)
             # Where nothing was ever better than inf, there is nothing to be learnt of steps.
             s.sigma = torch.where(s.best_f < math.inf, s.sigma * ((share - 0.2) / damping).exp(), s.sigma)
-        self._take(s, *best_of(x, fitness))
+        found, value = best_of(x, fitness)
+        self._take(s, found, value, value <= s.best_f)
 
     def receive(self, s: State, x: Tensor, fitness: Tensor, runs: Tensor) -> None:
-        self._take(s, x.unsqueeze(1), torch.where(runs, fitness, math.inf).reshape(-1, 1, 1))
+        self._take(s, x.unsqueeze(1), fitness.reshape(-1, 1, 1), runs.reshape(-1, 1, 1))
 
     def stops(self, s: State) -> dict[str, Tensor]:
         """In a box, where steps no longer move a point."""
@@ -99,8 +100,7 @@ class HillClimb(Algorithm):
             return {}
         return {"step size": (s.best_x + s.sigma == s.best_x).all(-1).flatten()}
 
-    def _take(self, s: State, x: Tensor, fitness: Tensor) -> None:
-        taken = (fitness <= s.best_f) & (fitness < math.inf)
+    def _take(self, s: State, x: Tensor, fitness: Tensor, taken: Tensor) -> None:
         s.best_x, s.best_f = torch.where(taken, x, s.best_x), torch.where(taken, fitness, s.best_f)
 
 

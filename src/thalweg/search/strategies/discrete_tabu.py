@@ -96,12 +96,12 @@ class DiscreteTabuSearch(Algorithm):
         self._note(s, x.unsqueeze(1), torch.where(runs, fitness, math.inf).reshape(-1, 1, 1))
 
     def _shut(self, s: State, x: Tensor, fitness: Tensor) -> Tensor:
-        """Which points (runs, P, D) must not be gone to, (runs, P): those that are tabu, and where it already is."""
+        """To which points (runs, P, D) it must not go, (runs, P): to those that bring nothing, or nothing but what is
+        tabu, unless they are better than all before."""
         attributes = self._attributes(s, x)
         had = _looked_up(self._held(s, s.x), attributes)
         tabu = _looked_up(s.tabu_until, attributes) > s.generation
-        shut = (had | tabu).all(-1) & (fitness >= s.best_f.squeeze(-1))
-        return shut if s.generation == 0 else shut | had.all(-1)
+        return (had | tabu).all(-1) & (fitness >= s.best_f.squeeze(-1))
 
     def _go(self, s: State, x: Tensor, open_f: Tensor) -> None:
         """To the best of the points, any of those that are equally good; nowhere if all are inf."""

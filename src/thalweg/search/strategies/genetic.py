@@ -76,13 +76,14 @@ class GA(Algorithm):
 
     def receive(self, s: State, x: Tensor, fitness: Tensor, runs: Tensor) -> None:
         if s.generation > 0:
-            self._put(s, s.order[:, -1:], x.unsqueeze(1), torch.where(runs, fitness, math.inf).unsqueeze(1))
+            self._put(s, s.order[:, -1:], x.unsqueeze(1).clone(), torch.where(runs, fitness, math.inf).unsqueeze(1))
 
     @staticmethod
     def _put(s: State, free: Tensor, x: Tensor, fitness: Tensor) -> None:
+        """Puts points, which are overwritten, in free places."""
         dim = x.shape[-1]
         s.pool.view(-1, dim).index_copy_(0, _places(s.pool, free), x.reshape(-1, dim))
-        s.sketch, s.f = s.sketch.scatter(1, free, sketch(x)), s.f.scatter(1, free, fitness)
+        s.sketch, s.f = s.sketch.scatter(1, free, x.mul_(weights(x)).sum(-1)), s.f.scatter(1, free, fitness)
         s.order = ranked(s.sketch, s.f)
 
     def _crossed(self, s: State) -> tuple[Tensor, Tensor]:
@@ -111,8 +112,10 @@ class GA(Algorithm):
     def _crowding(s: State, mothers: Tensor, gap: Tensor) -> Tensor:
         """The gap between parents as a share of the widest with the same middle that is still in the box."""
         middle = torch.add(mothers, gap, alpha=0.5)
-        room = torch.minimum(middle - s.problem.low, s.problem.high - middle)
-        return gap.abs().mul_(0.5).div_(room.clamp_(min=torch.finfo(gap.dtype).tiny)).clamp_(max=1)
+        above = s.problem.high - middle
+        room = middle.sub_(s.problem.low)
+        torch.minimum(room, above, out=room).clamp_(min=torch.finfo(gap.dtype).tiny)
+        return torch.abs(gap, out=above).mul_(0.5).div_(room).clamp_(max=1)
 
     def _mutate(self, s: State, x: Tensor, alike: Tensor) -> None:
         """Changes `mutation` genes of a child on average, in place, and one more of those that are alike."""
@@ -185,8 +188,13 @@ def rows(x: Tensor, at: Tensor) -> Tensor:
 
 def sketch(x: Tensor) -> Tensor:
     """A number for each point, (runs, P): that of two is the same if they are the same, and else hardly ever."""
+    return (x * weights(x)).sum(-1)
+
+
+def weights(x: Tensor) -> Tensor:
+    """Of coordinates in a sketch, (D,): between 1 and 2, all different."""
     place = torch.arange(1, x.shape[-1] + 1, dtype=torch.float64, device=x.device)
-    return (x * (1 + (place * 0.5 * (math.sqrt(5) - 1)) % 1).to(x)).sum(-1)
+    return (1 + (place * 0.5 * (math.sqrt(5) - 1)) % 1).to(x)
 
 
 def ranked(sketches: Tensor, fitness: Tensor) -> Tensor:
@@ -202,13 +210,14 @@ def ranked(sketches: Tensor, fitness: Tensor) -> Tensor:
 
 
 def sbx_spread(u: Tensor, crowding: Tensor, eta: float | Tensor) -> Tensor:
-    """How many times as far apart as their parents two children are, at uniform u; at most `1 / crowding`.
+    """How many times as far apart as their parents two children are, at uniform u; at most `1 / crowding`, which is
+    overwritten.
 
     The density is `(eta + 1) spread**eta / alpha` up to 1 and `(eta + 1) spread**-(eta + 2) / alpha` beyond, where
     `alpha = 2 - crowding**(eta + 1)`.
     """
     v = _power(crowding, eta + 1).neg_().add_(2).mul_(u)
-    return _power(v.clamp(max=1).div_(2 - v.clamp_(min=1)), 1 / (eta + 1))
+    return _power(v.clamp(max=1).div_(v.clamp_(min=1).neg_().add_(2)), 1 / (eta + 1))
 
 
 def pm_shift(u: Tensor, reach: Tensor, eta: float | Tensor) -> Tensor:
@@ -222,8 +231,8 @@ def pm_shift(u: Tensor, reach: Tensor, eta: float | Tensor) -> Tensor:
 
 
 def _power(x: Tensor, exponent: float | Tensor) -> Tensor:
-    """x >= 0 to a positive power, in half the time of torch.pow, which must look after signs."""
-    return x.log2().mul_(exponent).exp2_()
+    """x >= 0, which is overwritten, to a positive power, in half the time of torch.pow, which must look after signs."""
+    return x.log2_().mul_(exponent).exp2_()
 
 
 def coins(s: State, p: float, count: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, middle
@@ -62,9 +63,10 @@ class SNES(Algorithm):
         dim = s.problem.dim
         lr_sigma = (3 + math.log(dim)) / (5 * math.sqrt(dim)) if self.lr_sigma is None else self.lr_sigma
         u = shaped(fitness, natural)
-        z = (x - s.mean).div_(s.sd).clamp_(-FARTHEST, FARTHEST)
-        s.mean = s.mean + self.lr_mean * s.sd * (u @ z)
-        s.sd = kept_finite(s.sd * (0.5 * lr_sigma * (u @ z.square_())).exp_())  # without the -1, for all u sum to zero
+        z = x.sub_(s.mean).div_(s.sd).clamp_(-FARTHEST, FARTHEST)
+        s.mean = torch.addcmul(s.mean, self.lr_mean * s.sd, torch.bmm(u, z))
+        growth = torch.bmm(u, z.square_()).mul_(0.5 * lr_sigma).exp_()  # without the -1, for all u sum to zero
+        s.sd = kept_finite(growth.mul_(s.sd))
 
     def center(self, s: State) -> Tensor:
         return s.mean[:, 0].clone()

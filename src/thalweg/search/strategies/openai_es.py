@@ -67,7 +67,7 @@ class OpenAIES(Algorithm):
         return pairs(s, s.mean, s.unit * self.sigma, self.population)
 
     def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
-        uphill = s.unit * gradient(shaped(fitness, centered), x - s.mean, s.unit * self.sigma)
+        uphill = s.unit * gradient(shaped(fitness, centered), x.sub_(s.mean), s.unit * self.sigma)
         hyper = {**ADAM.hyperparameters, "lr": self.lr, "betas": self.betas, "weight_decay": self.weight_decay}
         moved, s.m, s.v = plain.step(ADAM)(
             (s.mean - s.start).div_(s.unit), uphill, s.m, s.v,
@@ -81,14 +81,14 @@ class OpenAIES(Algorithm):
 
 def gradient(worth: Tensor, noise: Tensor, deviation: Tensor) -> Tensor:
     """Of the expected worth, by the mean, (runs, 1, D): from points (runs, P, D) around it, worth (runs, 1, P) each."""
-    return worth @ noise / (deviation.square() * noise.shape[1])
+    return torch.bmm(worth, noise) / (deviation.square() * noise.shape[1])
 
 
 def pairs(s: State, mean: Tensor, deviation: Tensor, population: int | None) -> Tensor:
     """Points (runs, P, D) of which each in the first half has its mirror image beyond the mean in the second."""
     half = points_for(s.problem.dim) if population is None else population // 2
-    noise = s.draws.normal(half, s.problem.dim).mul_(deviation)
+    noise = s.draws.normal(half, s.problem.dim)
     x = noise.new_empty(s.problem.runs, 2 * half, s.problem.dim)
-    torch.add(mean, noise, out=x[:, :half])
-    torch.sub(mean, noise, out=x[:, half:])
+    torch.addcmul(mean, noise, deviation, out=x[:, :half])
+    torch.addcmul(mean, noise, deviation, value=-1, out=x[:, half:])
     return x

@@ -69,9 +69,11 @@ class PSO(Algorithm):
         if s.generation == 0:
             return s.x.clone()
         r1, r2 = s.draws.factors(2, *s.x.shape[1:]).unbind(1)
-        s.v.mul_(self.inertia).addcmul_(r1.mul_(self.c1), s.own - s.x).addcmul_(r2.mul_(self.c2), self._heard(s) - s.x)
-        inside, turn = _at_walls(s, s.x + s.v, self.bounce)
-        s.v.mul_(turn)
+        s.v.mul_(self.inertia)
+        _add(s.v, self.c1, r1, s.own - s.x)
+        _add(s.v, self.c2, r2, self._heard(s) - s.x)
+        inside, hits = _at_walls(s, s.x + s.v)
+        s.v.addcmul_(s.v, hits, value=-1 - self.bounce)
         return inside
 
     def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
@@ -84,7 +86,8 @@ class PSO(Algorithm):
     def _heard(self, s: State) -> Tensor:
         """The best point that each particle hears of, (runs, P, D), or that all do, (runs, 1, D)."""
         if self.topology == "global":
-            return rows(s.own, s.own_f.argmin(1, keepdim=True))
+            best = s.own_f.argmin(1).reshape(-1, 1, 1)
+            return s.own.gather(1, best.expand(-1, 1, s.problem.dim))
         count = self.population
         left_self_right = torch.cat([s.own_f[:, -1:], s.own_f, s.own_f[:, :1]], dim=1).unfold(1, 3, 1)
         places = torch.arange(-1, count - 1, device=s.own.device) + left_self_right.argmin(-1)
@@ -142,8 +145,8 @@ class VariantSwarm(Algorithm):
         best = rows(s.own, s.own_f.argmin(1, keepdim=True)).squeeze(1)
         pull = self.particles.pull(here, own, best, self.particles.draw(uniform, tuple(here.shape)))
         self.particles.move(here, [part.transpose(0, 1) for part in s.memory.unbind(1)], pull)
-        inside, turn = _at_walls(s, x, self.bounce)
-        s.memory.mul_(turn.unsqueeze(1))
+        inside, hits = _at_walls(s, x)
+        s.memory.addcmul_(s.memory, hits.unsqueeze(1), value=-1 - self.bounce)
         return inside
 
     def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
@@ -207,11 +210,18 @@ class REMPSO(EMPSO):
         )
 
 
-def _at_walls(s: State, moved: Tensor, bounce: float) -> tuple[Tensor, Tensor]:
-    """Positions back in the box, and what velocities are to be multiplied by: 1, or -bounce where a wall was hit."""
+def _add(v: Tensor, c: float | Tensor, r: Tensor, gap: Tensor) -> None:
+    """Adds c r gap to v; r may be overwritten."""
+    if isinstance(c, Tensor):
+        v.addcmul_(r.mul_(c), gap)
+    else:
+        v.addcmul_(r, gap, value=c)
+
+
+def _at_walls(s: State, moved: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions back in the box, and 1 where a wall was hit, else 0; `moved` is overwritten."""
     inside = moved.clamp(s.problem.low, s.problem.high)
-    hits = moved.ne_(inside)  # 1 where it is; a mask of the dtype is far faster than one of bool
-    return inside, hits.mul_(-1 - bounce).add_(1)
+    return inside, moved.ne_(inside)  # a mask of the dtype is far faster than one of bool
 
 
 def _check(population: int, bounce: float) -> None:

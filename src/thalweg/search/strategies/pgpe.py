@@ -69,7 +69,7 @@ class PGPE(Algorithm):
     def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
         max_speed = math.sqrt(s.problem.dim) / 15 if self.max_speed is None else self.max_speed
         lr = max_speed / 2 if self.lr is None else self.lr
-        of_mean, of_sd = gradients(shaped(fitness, centered), x - s.mean, s.sd)
+        of_mean, of_sd = gradients(shaped(fitness, centered), x.sub_(s.mean), s.sd)
         s.velocity = clipped(self.momentum * s.velocity + lr * normalized(of_mean / s.unit), max_speed)
         s.mean = s.mean + s.unit * s.velocity
         most = self.max_change * s.sd
@@ -83,7 +83,7 @@ def gradients(worth: Tensor, noise: Tensor, deviation: Tensor) -> tuple[Tensor, 
     """Of the expected worth, by the mean and by the standard deviation, (runs, 1, D), each times deviation^2: from
     points around the mean (runs, P, D), which are overwritten, worth (runs, 1, P) each and nothing together."""
     count = noise.shape[1]
-    return worth @ noise / count, worth @ noise.square_() / (deviation * count)
+    return torch.bmm(worth, noise) / count, torch.bmm(worth, noise.square_()) / (deviation * count)
 
 
 def normalized(g: Tensor) -> Tensor:
