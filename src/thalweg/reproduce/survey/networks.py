@@ -30,7 +30,8 @@ HYBRIDS = ("ga_lamarckian", "ga_informed_mutation", "snes_then_adam", "snes_adam
 BASELINE = "adam"
 # Weights, beyond which a covariance matrix takes most of the time, and a neighbourhood more passes than there are.
 MOST = {"cma": 3000, "tabu": 500}
-LASTING = ("sgd", "adam", "random", "ga", "pso", "de", "snes", "sep_cma", "pgpe", "snes_then_adam", "es_adam")
+LARGE = 50_000  # weights, from which on fewer methods are raced, as where trials are long
+FEWER = ("sgd", "adam", "random", "ga", "pso", "de", "snes", "sep_cma", "pgpe", "snes_then_adam", "es_adam")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Net:
     data: str
     hidden: tuple[int, ...]
     epochs: int
-    length: float = 1.0  # of a trial, as a multiple: with 10 all methods, which are fewer, have ten times the passes
+    length: float = 1.0  # of a trial, as a multiple: with 10 all methods have ten times the passes
 
     @property
     def batch(self) -> int:
@@ -112,8 +113,8 @@ def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:
             continue
         weights = sum(w.numel() for w in task.network(torch.Generator()).parameters())
         chosen = [method for method in scale.methods if weights <= MOST.get(method, weights)]
-        if NETS[name].length > 1:
-            chosen = [method for method in chosen if method in LASTING]
+        if NETS[name].length > 1 or weights > LARGE:
+            chosen = [method for method in chosen if method in FEWER]
         result = raced(
             [task],
             [_lasting(method, NETS[name].length) for method in chosen],

@@ -51,11 +51,12 @@ def shaped(fitness: Tensor, worth: Worth) -> Tensor:
     Points of equal fitness share what their ranks are worth together, so that a plateau teaches nothing: all worths
     sum to zero, and so does that of points who are all alike.
     """
-    ordered = fitness.sort(1).values
-    first, last = (torch.searchsorted(ordered, fitness, right=right) for right in (False, True))
+    ordered, order = fitness.sort(1)
+    # Looked for in order, numbers are found in half the time.
+    first, last = (torch.searchsorted(ordered, ordered, right=right) for right in (False, True))
     sums = _running_sums(worth, fitness.shape[1], fitness.device)
-    mean = (sums[last] - sums[first]) / (last - first)
-    return mean.to(fitness.dtype).unsqueeze(1)
+    mean = sums.take(last).sub_(sums.take(first)).div_(last - first)
+    return torch.empty_like(fitness).scatter_(1, order, mean.to(fitness.dtype)).unsqueeze_(1)
 
 
 @lru_cache(maxsize=256)
