@@ -30,8 +30,9 @@ HYBRIDS = ("ga_lamarckian", "ga_informed_mutation", "snes_then_adam", "snes_adam
 BASELINE = "adam"
 # Weights, beyond which a covariance matrix takes most of the time, and a neighbourhood more passes than there are.
 MOST = {"cma": 3000, "tabu": 500}
-LARGE = 50_000  # weights, from which on fewer methods are raced, as where trials are long
+# Where a trial takes long, fewer methods are raced.
 FEWER = ("sgd", "adam", "random", "ga", "pso", "de", "snes", "sep_cma", "pgpe", "snes_then_adam", "es_adam")
+LASTING = ("adam", "random", "ga", "snes", "sep_cma", "snes_then_adam")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Net:
     data: str
     hidden: tuple[int, ...]
     epochs: int
+    methods: tuple[str, ...] = ()  # that are raced on it, all where empty
     length: float = 1.0  # of a trial, as a multiple: with 10 all methods have ten times the passes
 
     @property
@@ -56,11 +58,11 @@ NETS: dict[str, Net] = {
     "digits 8": Net("digits", (8,), 20),
     "digits 32": Net("digits", (32,), 20),
     "digits 128": Net("digits", (128,), 20),
-    "digits 280 280": Net("digits", (280, 280), 20),
+    "digits 280 280": Net("digits", (280, 280), 20, FEWER),
     "digits 8 layers": Net("digits", (32,) * 7, 20),
     "digits 16 layers": Net("digits", (32,) * 15, 20),
-    "fashion 100": Net("fashion_mnist", (100,), 5),
-    "digits 32, ten times": Net("digits", (32,), 20, 10.0),
+    "fashion 100": Net("fashion_mnist", (100,), 5, FEWER),
+    "digits 32, ten times": Net("digits", (32,), 20, LASTING, 10.0),
 }
 
 
@@ -112,9 +114,8 @@ def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:
             left.append(name)
             continue
         weights = sum(w.numel() for w in task.network(torch.Generator()).parameters())
-        chosen = [method for method in scale.methods if weights <= MOST.get(method, weights)]
-        if NETS[name].length > 1 or weights > LARGE:
-            chosen = [method for method in chosen if method in FEWER]
+        wanted = [method for method in scale.methods if method in (NETS[name].methods or scale.methods)]
+        chosen = [method for method in wanted if weights <= MOST.get(method, weights)]
         result = raced(
             [task],
             [_lasting(method, NETS[name].length) for method in chosen],
