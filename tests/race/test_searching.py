@@ -21,8 +21,8 @@ from thalweg.tasks.catalogue import find
 CPU = torch.device("cpu")
 
 
-def small_task():
-    return replace(find("iris"), epochs=4)
+def small_task(epochs=6):
+    return replace(find("iris"), epochs=epochs)
 
 
 def record_of(name, rep=0):
@@ -61,8 +61,8 @@ def test_no_more_passes_are_spent_than_gradient_descent_has_and_all_but_one_step
     for _ in range(steps):
         team.step(torch.arange(32).unsqueeze(0), np.ones(1), np.ones(1, dtype=np.bool_))
     spent = team.counts.forward[0] + 2 * team.counts.backward[0]
-    assert spent <= steps * GRADIENT + 2
-    assert spent >= steps * GRADIENT - team.trainer.cost - 2
+    assert spent <= steps * GRADIENT
+    assert spent > steps * GRADIENT - team.trainer.cost
     assert team.counts.steps[0] == steps
 
 
@@ -70,6 +70,14 @@ def test_no_more_passes_are_spent_than_gradient_descent_has_and_all_but_one_step
 def test_a_trial_twice_gives_the_same_record_but_for_the_seconds(name):
     first, again = record_of(name), record_of(name)
     assert replace(first, seconds=0.0) == replace(again, seconds=0.0)
+
+
+def test_where_not_even_one_generation_can_be_paid_it_is_said():
+    task = small_task(epochs=2)
+    seed = final_seed(0, task.name, 0)
+    workload, test = task.workload_and_test(seed.generator(Stream.SPLIT))
+    with pytest.raises(ValueError, match=r"population of snes must be smaller, .* costs 50 passes, and there are 18"):
+        Searcher(Member(method_named("snes"), workload, seed, test), CPU)
 
 
 def test_it_is_paired_with_methods_that_follow_gradients():

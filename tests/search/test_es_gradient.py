@@ -67,6 +67,7 @@ def test_of_a_quadratic_loss_the_raw_estimate_is_that_of_its_tangent():
         torch.testing.assert_close(found, estimate(lambda x: tangent @ x, population=20, sigma=sigma))
 
 
+@pytest.mark.slow
 def test_a_step_has_the_gradient_of_the_step_smoothed():
     """E[1(w + sigma e > 0)] = Phi(w / sigma), whose slope is the normal density at w / sigma, over sigma."""
     pairs, sigma = 40_000, 0.5
@@ -76,6 +77,7 @@ def test_a_step_has_the_gradient_of_the_step_smoothed():
     assert found[1:].abs().max() < 4 / (sigma * math.sqrt(pairs))
 
 
+@pytest.mark.slow
 def test_a_sigma_for_each_weight_leaves_the_mean_what_it_is():
     pairs, sigma = 20_000, torch.tensor([0.1, 1.0, 0.01, 0.5, 2.0])
     found = estimate(lambda w: SLOPE @ w, population=2 * pairs, sigma=sigma, chunk=1000)
@@ -190,7 +192,7 @@ def test_a_closure_that_raises_leaves_the_weights_where_they_were():
 # What follows it
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.Adam, Gravity])
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, pytest.param(Gravity, marks=pytest.mark.slow)])
 def test_any_optimizer_follows_it_down_a_loss_that_has_no_gradient(optimizer):
     x = torch.randn(100, 2, generator=stream(0))
     y = (x[:, 0] > 2 * x[:, 1]).long()

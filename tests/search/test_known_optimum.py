@@ -4,10 +4,12 @@ import pytest
 from search.functions import Function, evaluations_to, strategy_for
 from search.known import CELLS
 
+LONG = 30_000  # evaluations, from which on a cell is left to the slow tests
+
 
 def _parameter(cell):
     settings = "".join(f",{name}={value}" for name, value in cell.hyperparameters.items())
-    marks = [pytest.mark.slow] if cell.slow else []
+    marks = [pytest.mark.slow] if cell.slow or (cell.reference or 0) >= LONG else []
     return pytest.param(cell, marks=marks, id=f"{cell.strategy}{settings}-{cell.function}")
 
 

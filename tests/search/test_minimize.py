@@ -411,7 +411,7 @@ def test_the_file_of_another_search_is_refused_and_left_as_it_is(other, words, t
 def test_a_file_that_is_no_search_is_refused_and_left_as_it_is(content, tmp_path):
     store = tmp_path / "search.pt"
     store.write_bytes(content)
-    with pytest.raises(ValueError, match=r"store must be a file of minimize, but .*search.pt' is none"):
+    with pytest.raises(ValueError, match=r"store must be a file that a search wrote, but .*search.pt' is none"):
         minimize(bowl, BOUNDS, 3, strategy="random", store=store)
     assert store.read_bytes() == content
 
@@ -458,6 +458,17 @@ def test_the_line_of_progress_is_for_terminals_alone(capsys, monkeypatch):
 # What cannot be
 
 
+def test_integers_of_numpy_are_integers(tmp_path):
+    given = dict(budget=500, seed=3, runs=2, patience=50, population=20)
+    taken = {name: np.int64(value) for name, value in given.items()}
+    expected = minimize(bowl, BOUNDS, 3, strategy="de", **given)
+    first = minimize(bowl, BOUNDS, np.int64(3), strategy="de", store=tmp_path / "s.pt", **taken)
+    again = minimize(bowl, BOUNDS, 3, strategy="de", store=tmp_path / "s.pt", **given)  # the same search
+    for result in (first, again):
+        assert torch.equal(result.x, expected.x)
+        assert torch.equal(result.evals, expected.evals)
+
+
 REFUSED = {
     "no function": (dict(f=3), r"f must be a function of points, got 3"),
     "a strategy that there is not": (dict(strategy="randon"), r"'randon' is unknown \(did you mean random\?\)"),
@@ -485,6 +496,14 @@ REFUSED = {
     "a store in the past": (dict(store="s.pt", store_every=-1.0), r"store_every must be >= 0 seconds, got -1\.0"),
     "a hyperparameter of another": (dict(crossover=0.9), r"'crossover' is no hyperparameter of random"),
     "bounds beside a strategy": (dict(strategy=Strategy("random", BOUNDS, dim=3)), r"bounds must be left out where"),
+    "a dtype beside a strategy": (
+        dict(strategy=Strategy("random", BOUNDS, dim=3), bounds=None, dim=None, dtype=torch.float32),
+        r"dtype must be left out where strategy is a Strategy.* got torch.float32",
+    ),
+    "a start in words": (dict(x0="a"), r"x0 must be numbers, \(D,\) or \(runs, D\), got 'a'"),
+    "a truth for a budget": (dict(budget=True), r"budget must be a whole number >= 1, got True"),
+    "a truth for a seed": (dict(seed=True), r"seed must be a whole number >= 0, .* got True"),
+    "a store at no time": (dict(store="s.pt", store_every="a"), r"store_every must be a number, got 'a'"),
     "bits that are refined": (dict(bounds=Bits(3), refine="lbfgs"), r"refine must be None where points are of Bits"),
 }
 

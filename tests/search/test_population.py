@@ -35,8 +35,12 @@ def close(found, expected, tolerance=1e-10):
 # One loss a member
 
 
+LARGER = ("transformer", "gru", "convolution with instance norm")
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name in LARGER else name for name in NETWORKS]
+
+
 @pytest.mark.parametrize("chunk", CHUNKS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH)
 def test_stacked_chunked_and_one_after_another_members_lose_what_the_module_would(name, chunk):
     module, (inputs, targets) = network(name), data(name)
     members = Population(module, cross_entropy, chunk=chunk)

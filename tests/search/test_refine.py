@@ -236,12 +236,12 @@ def evaluations_with_local_search(strategy, function, budget):
 # Measured once; in ten dimensions, where the strategies alone take 10 to 100 times as many or do not arrive.
 HYBRIDS = [
     pytest.param("gsa", "sphere", 4, id="gsa-sphere"),
-    pytest.param("gsa", "rosenbrock", 95, id="gsa-rosenbrock"),  # 600 would do
-    pytest.param("tabu", "rosenbrock", 106, id="tabu-rosenbrock"),
+    pytest.param("gsa", "rosenbrock", 95, id="gsa-rosenbrock", marks=pytest.mark.slow),  # 600 would do
+    pytest.param("tabu", "rosenbrock", 106, id="tabu-rosenbrock", marks=pytest.mark.slow),
     pytest.param("cma", "rosenbrock", 67, id="cma-rosenbrock"),
     pytest.param("de", "rosenbrock", 188, id="de-rosenbrock"),
     pytest.param("pso", "rosenbrock", 128, id="pso-rosenbrock"),
-    pytest.param("cma", "ackley", 491, id="cma-ackley"),
+    pytest.param("cma", "ackley", 491, id="cma-ackley", marks=pytest.mark.slow),
     pytest.param("gsa", "ackley", 1086, id="gsa-ackley", marks=pytest.mark.slow),
     pytest.param("gsa", "rastrigin", 4382, id="gsa-rastrigin", marks=pytest.mark.slow),
 ]

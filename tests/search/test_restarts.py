@@ -205,7 +205,10 @@ def test_a_small_restart_is_narrow_and_ends_when_it_has_taken_what_it_may():
 # What they are for
 
 
-@pytest.mark.parametrize(("restarts", "seed"), [("ipop", 0), ("ipop", 1), ("bipop", 0)])
+@pytest.mark.parametrize(
+    ("restarts", "seed"),
+    [("ipop", 0), pytest.param("ipop", 1, marks=pytest.mark.slow), pytest.param("bipop", 0, marks=pytest.mark.slow)],
+)
 def test_restarts_find_the_lowest_of_many_minima(restarts, seed):
     function = Function("rastrigin", runs=1, dim=3, seed=seed)
     arguments = dict(x0=torch.zeros(3), sigma0=2.0, strategy="cma", target=1e-8, seed=seed, budget=60_000)

@@ -35,6 +35,7 @@ REFUSED = {
     "dimensions of another space": (lambda: Strategy("random", Bits(3), dim=4), r"dim must be that of the space, 3"),
     "a start outside": (lambda: Strategy("random", BOUNDS, x0=[2.0, 0.0]), r"x0 must lie in the bounds"),
     "a start that is NaN": (lambda: Strategy("random", BOUNDS, x0=[math.nan, 0.0]), r"x0 must be finite"),
+    "a start in words": (lambda: Strategy("random", BOUNDS, x0="a"), r"x0 must be numbers, .* got 'a'"),
     "a start of another size": (lambda: Strategy("random", BOUNDS, dim=3, x0=[0.0, 0.0]), r"one number of dimensions"),
     "no bounds and no start": (lambda: Strategy("random", dim=3), r"x0 must be given where bounds are not finite"),
     "no bounds and no spread": (lambda: Strategy("random", x0=[0.0]), r"sigma0 must be given"),
@@ -100,6 +101,8 @@ def test_what_is_asked_twice_is_the_same():
         (torch.zeros(100), torch.zeros(99, 2), r"x must have the shape of what was asked, \(100, 2\)"),
         (torch.zeros(100), [[0.0, 0.0]] * 100, r"x must be a tensor"),
         (torch.zeros(100, device="meta"), None, r"fitness must be on cpu"),
+        (torch.zeros(100, dtype=torch.complex64), None, r"fitness must be real, got torch.complex64"),
+        ("low", None, r"fitness must be numbers, got 'low'"),
     ],
 )
 def test_what_is_told_amiss_is_refused_and_changes_nothing(fitness, x, words):
@@ -131,6 +134,23 @@ def test_a_state_of_another_strategy_or_problem_is_refused_and_nothing_lost():
     with pytest.raises(ValueError, match="state_dict must be of RandomSearch, got one of SNES"):
         strategy.load_state_dict(Strategy("snes", BOUNDS, dim=2).state_dict())
     assert torch.equal(strategy.ask(), asked)
+
+
+@pytest.mark.parametrize("given", [{}, None, {"algorithm": "RandomSearch", "strategy": {}}], ids=repr)
+def test_what_is_no_state_is_refused(given):
+    with pytest.raises(ValueError, match=r"state_dict must be what state_dict\(\) gave, got"):
+        Strategy("random", BOUNDS, dim=2).load_state_dict(given)
+
+
+@pytest.mark.parametrize(("runs", "shape"), [(1, r"\(2,\)"), (3, r"\(3, 2\)")])
+def test_a_point_from_elsewhere_must_be_one_a_run(runs, shape):
+    strategy = Strategy("snes", BOUNDS, dim=2, runs=runs)
+    for take in (strategy.recenter, lambda x: strategy.receive(x, torch.zeros(runs))):
+        with pytest.raises(ValueError, match=rf"x must be one point a run, of shape {shape}, got \(3,\)"):
+            take(torch.zeros(3))
+    with pytest.raises(ValueError, match=rf"fitness must be one number a run \({runs}\), got \(2,\)"):
+        strategy.receive(torch.zeros(runs, 2), torch.zeros(2))
+    assert int(strategy.evals.sum()) == 0
 
 
 def test_nan_and_inf_are_worse_than_any_number():

@@ -5,6 +5,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from search.networks import stream
@@ -54,7 +55,10 @@ def same(some, others):
 # What is learnt
 
 
-@pytest.mark.parametrize("strategy", ["snes", "pgpe", "sep-cma", "cma", "pso", "de", "shade"])
+SLOWER = [pytest.param(name, marks=pytest.mark.slow) for name in ("pgpe", "sep-cma", "cma", "pso", "shade")]
+
+
+@pytest.mark.parametrize("strategy", ["snes", "de", *SLOWER])
 def test_xor_is_learnt(strategy):
     model = mlp((2, 8, 2), stream(0))
     result = train_without_gradients(model, cross_entropy, XOR, strategy, 10_000, target=0.05, chunk=20)
@@ -62,6 +66,7 @@ def test_xor_is_learnt(strategy):
     assert result.module(XOR[0]).argmax(1).tolist() == [0, 1, 1, 0]
 
 
+@pytest.mark.slow
 def test_f1_is_raised_directly():
     """One in eight is of class 1: who always says 0 has an F1 of 0."""
     x = torch.randn(200, 4, generator=stream(0))
@@ -71,6 +76,7 @@ def test_f1_is_raised_directly():
     assert result.loss < 0.05
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_a_network_of_two_bits_is_raised_directly():
     x = torch.randn(200, 4, generator=stream(0))
     y = (x[:, 0] * x[:, 1] > 0).long()
@@ -230,6 +236,7 @@ def test_all_data_are_one_batch_in_their_own_order():
     assert torch.equal(batches.current()[0], x)
 
 
+@pytest.mark.slow
 def test_data_may_come_in_any_form():
     x, y = blobs()
     dataset = TensorDataset(x, y)
@@ -241,6 +248,7 @@ def test_data_may_come_in_any_form():
 # Draws
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_one_others():
     options = {"batch_size": 30, "module": mlp((2, 6, 3), stream(0), dropout=0.3)}
     assert same(train(seed=3, **options), train(seed=3, progress=True, **options))
@@ -280,10 +288,38 @@ def test_time_and_callbacks_end_it():
     assert (result.reason, result.evals) == ("callback", 60)
 
 
-def test_a_loss_that_is_nan_everywhere_is_survived():
-    result = train(loss=lambda outputs, targets: outputs.sum() * math.nan)
-    assert result.loss == math.inf
+@pytest.mark.parametrize("rows", [slice(None), slice(3, 4)], ids=["all data", "one row"])
+def test_data_that_are_nan_end_it_at_the_first_generation(rows):
+    x, y = blobs()
+    x[rows] = math.nan
+    with pytest.raises(ValueError, match="got nan for all 20 members of the first generation; leave out rows of data"):
+        train(data=(x, y), callback=lambda generation: pytest.fail("a generation was made"))
+
+
+def test_later_generations_that_are_nan_are_survived():
+    calls = []
+
+    def loss(outputs, targets):
+        calls.append(1)
+        return cross_entropy(outputs, targets) * (math.nan if len(calls) > 50 else 1.0)
+
+    result = train(loss=loss, chunk="loop", budget=200)
+    assert [math.isfinite(generation.lowest) for generation in result.history[::9]] == [True, False]
     assert all(w.isfinite().all() for w in result.module.parameters())
+
+
+def test_what_labels_out_of_range_raise_says_what_was_judged_on_what():
+    x, y = blobs()
+    with pytest.raises(IndexError) as caught:
+        train(data=(x, y + 1))
+    (note,) = caught.value.__notes__
+    assert note.startswith("loss_fn was to judge the module on data: inputs (90, 2), and targets (90,)")
+    assert note.endswith("from 1 to 3")
+
+
+def test_integers_of_numpy_are_integers():
+    given = {"budget": 200, "seed": 3, "batch_size": 30, "population": 20, "patience": 50}
+    assert same(train(**given), train(**{name: np.int64(value) for name, value in given.items()}))
 
 
 # Stored and resumed
@@ -360,6 +396,7 @@ def test_the_plot_is_saved(tmp_path):
 # The page
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_page_run():
     names = {}
     with torch.random.fork_rng():
@@ -369,6 +406,8 @@ def test_the_examples_of_the_page_run():
     x, y, best = names["x"], names["y"], names["best"]
     assert F1Loss("binary")(best(x), y) < 0.2
     assert names["loss"] < 0.2
+    assert (names["trainer"].forward, names["trainer"].backward, names["trainer"].spent) == (720, 360, 1440)
+    assert accuracy(names["network"](x), y) > 0.9
     assert accuracy(names["result"].module(x), y) > 0.95
     assert names["small"][0].weight.unique().numel() <= 4
 
@@ -383,6 +422,10 @@ def test_the_examples_of_the_page_run():
         ({"batch_size": 2.5}, "batch_size must be a whole number >= 1, got 2.5"),
         ({"patience": 0}, "patience must be a whole number >= 1, got 0"),
         ({"validate_every": 0}, "validate_every must be a whole number >= 1, got 0"),
+        ({"scale": None}, "scale must be a number, got None"),
+        ({"target": "a"}, "target must be a number, got 'a'"),
+        ({"seconds": "a"}, "seconds must be a number, got 'a'"),
+        ({"seed": True}, "seed must be a whole number from 0 .*, got True"),
         ({"scale": 0.0}, "scale must be > 0 and finite, got 0.0"),
         ({"target": math.nan}, "target must be finite, or None for no target, got nan"),
         ({"seconds": 0}, "seconds must be > 0, or None for no limit, got 0"),

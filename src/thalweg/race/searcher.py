@@ -1,4 +1,4 @@
-"""`Searcher`: one network that is trained by a strategy, as a team that gets as many passes as any other."""
+"""`Searcher`: one network that is trained by a strategy, as a team that gets no more passes than any other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class Searcher(OneNetwork):
 
     Each step pays in what a step of gradient descent costs, a forward and a backward pass. As soon as that is enough
     for the trainer's next step, it is made on the batch at hand: a generation of 50 takes 17 steps. So methods are
-    compared at equal numbers of passes, and the curves of both have the same axis.
+    compared at equal numbers of passes, less than one generation fewer, and the curves of all have the same axis.
+
+    Raises ValueError where there are not passes enough for a single step of the trainer.
     """
 
     def __init__(self, trial: Member, device: torch.device) -> None:
@@ -32,6 +34,11 @@ class Searcher(OneNetwork):
         with self._randomness:
             self.trainer = searching.make(
                 self.network, trial.workload.loss, generator, steps * GRADIENT, **trial.hyperparameters
+            )
+        if self.trainer.cost > steps * GRADIENT:
+            raise ValueError(
+                f"population of {trial.method.name} must be smaller, or the training longer: a generation costs "
+                f"{self.trainer.cost:g} passes, and there are {steps * GRADIENT} in all"
             )
         self._credit = 0.0
 

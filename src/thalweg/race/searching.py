@@ -44,12 +44,10 @@ class Searching:
         **hyperparameters: Any,
     ) -> search.Trainer:
         """The trainer of a network that will be given as many passes as `budget` forward ones."""
-        if "population" in hyperparameters:
-            hyperparameters["population"] = int(hyperparameters["population"])
         rule = {"rule": GALLERY[self.rule].rule} if self.rule else {}
         made: Callable[..., search.Trainer] = getattr(search, self.trainer)
         strategy = {"strategy": self.strategy, "budget": budget} if self.strategy else {}
-        chunk = hyperparameters.get("population", POPULATION)  # not what timing says: the same bits on every run
+        chunk = POPULATION  # not what timing says: the same bits on every run
         given = {**strategy, **rule, **self.fixed, **hyperparameters}
         return made(network, loss, generator=generator, chunk=chunk, **given)
 
@@ -69,7 +67,7 @@ class Searching:
         given = {**{name: value for name, value in named.items() if value}, **self.fixed}
         arguments = "".join(f"{name}={value!r}, " for name, value in given.items())
         made = f"thalweg.search.{self.trainer}(model, loss_fn, {arguments}{{}})"
-        return f"{made}  # in a loop: optimizer.step(inputs, targets)"
+        return f"{made}  # budget=: all passes; in a loop: optimizer.step(inputs, targets)"
 
 
 @dataclass(frozen=True)
@@ -83,18 +81,22 @@ class Searched:
 
 
 def _pure(name: str) -> Searched:
-    """A strategy by itself; random search is what all are to beat."""
+    """A strategy by itself; random search is what all are to beat. Of those who take many members by default each
+    generation has fewer, or there would be few of them."""
     kind = ALGORITHMS[name]
     own: dict[str, Value] = {"scale": SCALE}
-    if "population" in kind.__dataclass_fields__:
+    default = kind().hyperparameters().get("population", 0)
+    if default is None or default > POPULATION:
         own["population"] = POPULATION
+    if "parents" in kind.__dataclass_fields__:
+        own["parents"] = POPULATION // 10  # as many of a hundred as are published
     ablations = () if name == "random" else ("random",)
     searching = Searching("Generations", name, defaults=own)
     return Searched(searching, f"{kind.title}, without gradients", kind.source, ablations)
 
 
 _HYBRID: dict[str, Value] = {"lr": 0.01, "scale": SCALE, "population": POPULATION}
-_MEMETIC: dict[str, Value] = {"lr": 0.1, "scale": SCALE, "population": POPULATION}
+_MEMETIC: dict[str, Value] = {"lr": 0.1, "scale": SCALE, "population": 12}  # each costs four passes
 
 # The strategies that are told what they did not ask for, or from where to go on, and what is known to train networks.
 HYBRIDS: dict[str, Searched] = {

@@ -6,9 +6,10 @@ from thalweg.search.functions.minimize import minimize
 from thalweg.search.functions.refine import LBFGS, Descent
 from thalweg.search.functions.restarts import BIPOP, IPOP
 from thalweg.search.functions.result import History, SearchResult
+from thalweg.search.networks.bandit import Bandit
 from thalweg.search.networks.es_gradient import ESGradient
 from thalweg.search.networks.generations import Generation
-from thalweg.search.networks.hybrids import Bandit, InformedMutation, Memetic, ThenGradient
+from thalweg.search.networks.hybrids import InformedMutation, Memetic, ThenGradient
 from thalweg.search.networks.policies import EpisodeReturn, mean_return
 from thalweg.search.networks.policy_gradient import LearningCurve, PolicyGradient
 from thalweg.search.networks.population import Population

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from thalweg.files import write_atomically
+from thalweg.search.checks import checked_number
 
 _FORMAT = "thalweg search 1"
 _LONG = 20  # numbers that are written out; more are told by a digest
@@ -22,11 +23,13 @@ _LONG = 20  # numbers that are written out; more are told by a digest
 class Checkpoint:
     """A file that holds one search, named by what it was asked for, and is written every so many seconds.
 
-    Raises ValueError where the file cannot be written, or holds something else.
+    Raises ValueError where the file cannot be written, or holds something else, or `every` is no such time.
     """
 
     def __init__(self, path: str | Path, asked: dict[str, Any], every: float) -> None:
-        self.path, self.every = Path(path), every
+        self.path, self.every = Path(path), checked_number("store_every", every)
+        if not self.every >= 0:
+            raise ValueError(f"store_every must be >= 0 seconds, got {every!r}")
         self.asked = {name: _in_words(value) for name, value in asked.items()}
         if not self.path.parent.is_dir():
             raise ValueError(f"store must be in a folder that is there, got {str(path)!r}")
@@ -42,7 +45,7 @@ class Checkpoint:
             asked, state = kept["asked"], kept[_FORMAT]
         except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(
-                f"store must be a file of minimize, but {str(self.path)!r} is none: {error!s:.200}"
+                f"store must be a file that a search wrote, but {str(self.path)!r} is none: {error!s:.200}"
             ) from error
         for name in asked.keys() | self.asked.keys():
             if asked.get(name) != self.asked.get(name):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, is_whole
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Bits:
 
     def __post_init__(self) -> None:
         check_whole(dim=self.dim)
+        object.__setattr__(self, "dim", int(self.dim))
 
     def holds(self, x: Tensor) -> bool:
         """Whether all of points (..., D) are such vectors."""
@@ -34,9 +35,10 @@ class Choices:
     sizes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", tuple(self.sizes))
-        if not self.sizes or not all(isinstance(size, int) and size >= 1 for size in self.sizes):
-            raise ValueError(f"sizes must be whole numbers >= 1, at least one of them, got {self.sizes}")
+        sizes = tuple(self.sizes)
+        if not sizes or not all(is_whole(size) and size >= 1 for size in sizes):
+            raise ValueError(f"sizes must be whole numbers >= 1, at least one of them, got {sizes}")
+        object.__setattr__(self, "sizes", tuple(map(int, sizes)))
 
     @property
     def dim(self) -> int:
@@ -55,6 +57,7 @@ class Orders:
 
     def __post_init__(self) -> None:
         check_whole(dim=self.dim)
+        object.__setattr__(self, "dim", int(self.dim))
 
     def holds(self, x: Tensor) -> bool:
         """Whether all of points (..., D) are such orders."""
@@ -134,8 +137,11 @@ def _box(bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torc
         raise ValueError(f"bounds must be numbers or vectors, got shapes {tuple(low.shape)} and {tuple(high.shape)}")
     check_whole(dim=dim)
     sizes = [len(part) for part in (low, high) if part.dim() == 1]
-    sizes += [dim] if dim is not None else []
-    sizes += [torch.as_tensor(x0).shape[-1]] if x0 is not None and torch.as_tensor(x0).dim() else []
+    sizes += [int(dim)] if dim is not None else []
+    try:
+        sizes += [] if x0 is None else torch.as_tensor(x0).shape[-1:]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"x0 must be numbers, (D,) or (runs, D), got {x0!r:.80}") from error
     if not sizes:
         raise ValueError("dim must be given where bounds are two numbers and there is no x0, got None")
     if len(set(sizes)) > 1 or 0 in sizes:

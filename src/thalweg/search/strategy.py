@@ -12,7 +12,7 @@ from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, Problem, State
 from thalweg.search.catalogue import algorithm_named
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, is_whole
 from thalweg.search.draws import Draws
 from thalweg.search.spaces import Box, Space, names_of, space_of
 
@@ -69,6 +69,7 @@ class Strategy:
         **hyperparameters: Any,
     ) -> None:
         check_whole(runs=runs, budget=budget)
+        runs, budget = int(runs), None if budget is None else int(budget)
         space, where = space_of(bounds, dim, x0, dtype, device)
         start = None if x0 is None else _start(x0, space.dim, runs, dtype, where)
         spread = None if sigma0 is None else _spread(sigma0, space.dim, dtype, where)
@@ -117,9 +118,10 @@ class Strategy:
     def receive(self, x: Tensor, fitness: Any, evals: Tensor | int = 0) -> None:
         """Takes in one point a run, (D,) or (runs, D), that was found elsewhere, such as by a local search that took
         `evals` evaluations, a number or (runs,)."""
-        x = self._on("x", x).reshape(self.problem.runs, self.problem.dim)
-        values = self._on("fitness", torch.as_tensor(fitness)).reshape(self.problem.runs)
-        values = self._ranked(values)
+        x, values = self._one_a_run(x), self._on("fitness", _numbers(fitness))
+        if values.numel() != self.problem.runs:
+            raise ValueError(f"fitness must be one number a run ({self.problem.runs}), got {tuple(values.shape)}")
+        values = self._ranked(values.reshape(self.problem.runs))
         self._count(torch.as_tensor(evals, device=self.problem.device))
         better = values < self._best_f
         self._note(x.unsqueeze(1), values.unsqueeze(1))
@@ -129,7 +131,7 @@ class Strategy:
     def recenter(self, x: Tensor) -> None:
         """Moves the middle of the distribution to (D,) or (runs, D), for those that have one; what was asked and not
         yet told is forgotten."""
-        self.algorithm.recenter(self.state, self._on("x", x).reshape(self.problem.runs, self.problem.dim))
+        self.algorithm.recenter(self.state, self._one_a_run(x))
         self._asked = None
 
     def park(self, runs: Tensor) -> None:
@@ -189,22 +191,25 @@ class Strategy:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on where `state_dict` was taken. Raises ValueError where that was another algorithm's or another
         problem's, and then changes nothing."""
-        own, generators = state_dict["strategy"], state_dict["generators"]
-        if state_dict["algorithm"] != type(self.algorithm).__name__:
-            raise ValueError(
-                f"state_dict must be of {type(self.algorithm).__name__}, got one of {state_dict['algorithm']}"
-            )
-        if own["best_x"].shape != self._best_x.shape or len(generators) != len(self.state.draws.generators):
+        try:
+            kind, own = state_dict["algorithm"], state_dict["strategy"]
+            carried, generators = state_dict["state"], state_dict["generators"]
+            asked, parked, best_x, best_f = (own[name] for name in ("asked", "parked", "best_x", "best_f"))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"state_dict must be what state_dict() gave, got {state_dict!r:.80}") from error
+        if kind != type(self.algorithm).__name__:
+            raise ValueError(f"state_dict must be of {type(self.algorithm).__name__}, got one of {kind}")
+        if best_x.shape != self._best_x.shape or len(generators) != len(self.state.draws.generators):
             raise ValueError(
                 f"state_dict must be of {self.problem.runs} runs in {self.problem.dim} dimensions with "
-                f"{len(self.state.draws.generators)} generators, got {tuple(own['best_x'].shape)} and {len(generators)}"
+                f"{len(self.state.draws.generators)} generators, got {tuple(best_x.shape)} and {len(generators)}"
             )
         self._asked, self._parked, self._best_x, self._best_f = (
-            _copied(own[name], self.problem.device) for name in ("asked", "parked", "best_x", "best_f")
+            _copied(value, self.problem.device) for value in (asked, parked, best_x, best_f)
         )
         self._rests = bool(self._parked.any())
         self.state.carried.clear()
-        self.state.carried.update({name: _copied(x, self.problem.device) for name, x in state_dict["state"].items()})
+        self.state.carried.update({name: _copied(x, self.problem.device) for name, x in carried.items()})
         for generator, kept in zip(self.state.draws.generators, generators, strict=True):
             generator.set_state(kept.cpu())
 
@@ -232,8 +237,16 @@ class Strategy:
             raise ValueError(f"x must have the shape of what was asked, {self._shape()}, got {tuple(x.shape)}")
         return points.clone()
 
+    def _one_a_run(self, x: Any) -> Tensor:
+        """A point of each run, (runs, D), of (D,) or (runs, D)."""
+        point, runs, dim = self._on("x", x), self.problem.runs, self.problem.dim
+        if point.shape != (runs, dim) and (runs > 1 or point.shape != (dim,)):
+            expected = f"({runs}, {dim})" if runs > 1 else f"({dim},)"
+            raise ValueError(f"x must be one point a run, of shape {expected}, got {tuple(point.shape)}")
+        return point.reshape(runs, dim)
+
     def _fitness(self, fitness: Any, x: Tensor) -> Tensor:
-        values = self._on("fitness", torch.as_tensor(fitness))
+        values = self._on("fitness", _numbers(fitness))
         expected = x.shape[:2]
         if values.shape != (expected if self.problem.runs > 1 else expected[1:]):
             raise ValueError(
@@ -258,6 +271,8 @@ class Strategy:
     def _on(self, name: str, value: Any) -> Tensor:
         if not isinstance(value, Tensor):
             raise ValueError(f"{name} must be a tensor, got {value!r:.80}")
+        if value.is_complex():
+            raise ValueError(f"{name} must be real, got {value.dtype}")
         if value.device != self.problem.device and value.numel() and value.dim():
             raise ValueError(f"{name} must be on {self.problem.device} as the strategy is, got {value.device}")
         return value.detach().to(self.problem.device, self.problem.dtype)
@@ -294,7 +309,8 @@ def _resolved(algorithm: str | Algorithm, hyperparameters: dict[str, Any], probl
                 f"{name} must be one number{f', or one a run ({problem.runs},)' * (name in algorithm.batched)}, got "
                 f"shape {tuple(x.shape)}"
             )
-    made = {name: x.to(problem.device, problem.dtype).reshape(-1, 1, 1) for name, x in tensors.items()}
+    made: dict[str, Any] = {name: int(x) for name, x in known.items() if is_whole(x) and not isinstance(x, int)}
+    made |= {name: x.to(problem.device, problem.dtype).reshape(-1, 1, 1) for name, x in tensors.items()}
     return replace(algorithm, **made) if made else algorithm
 
 
@@ -339,6 +355,13 @@ def _check_start(space: Space, x0: Tensor | None, sigma0: Tensor | None) -> None
         raise ValueError(f"{missing} must be given where bounds are not finite, got None")
     if x0 is not None and not bool(((space.low <= x0) & (x0 <= space.high)).all()):
         raise ValueError("x0 must lie in the bounds, got a point outside")
+
+
+def _numbers(fitness: Any) -> Tensor:
+    try:
+        return torch.as_tensor(fitness)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"fitness must be numbers, got {fitness!r:.80}") from error
 
 
 def _copied(value: Any, device: torch.device | None = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm
 from thalweg.search.checkpoint import Checkpoint
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, checked_target, is_whole
 from thalweg.search.functions.loop import Search, Setting
 from thalweg.search.functions.objective import Function, Objective
 from thalweg.search.functions.refine import Refine, refine_named
@@ -49,7 +48,7 @@ def minimize(
     store_every: float = 10.0,
     callback: Callable[[Progress], Any] | None = None,
     progress: bool = False,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     **hyperparameters: Any,
 ) -> SearchResult:
@@ -58,7 +57,7 @@ def minimize(
     Arguments:
         f: from points (n, D) to values (n,): all points of a generation, those of all runs that are under way, in one
             call. It gets copies, and is called without autograd. NaN is worse than any value.
-        bounds, dim, x0, sigma0, dtype, device: as `Strategy` takes them.
+        bounds, dim, x0, sigma0, dtype, device: as `Strategy` takes them; dtype None is torch.float64.
         strategy: a name (`thalweg.search.names()`), with `hyperparameters` other than its defaults; an `Algorithm`; or
             a `Strategy`, which brings all that is said of the problem with it and goes on from where it is.
         budget: the evaluations of a run, restarts and local searches included; 1000 D by default. A run stops before a
@@ -93,7 +92,8 @@ def minimize(
     ('target', True)
     """
     objective = Objective(f, vectorized, executor, errors)
-    problem = {"bounds": bounds, "dim": dim, "x0": x0, "sigma0": sigma0, "runs": runs, "device": device}
+    problem = {"bounds": bounds, "dim": dim, "x0": x0, "sigma0": sigma0, "runs": runs}
+    problem |= {"dtype": dtype, "device": device}
     if isinstance(strategy, Strategy):
         _check_left_out(problem | hyperparameters)
         seeds = _seeds(seed, strategy.problem.runs)
@@ -101,6 +101,7 @@ def minimize(
     else:
         count = 1 if runs is None else _limit("runs", runs) or 1
         seeds = _seeds(seed, count)
+        dtype = torch.float64 if dtype is None else dtype
         space, where = space_of(bounds, dim, x0, dtype, device)
         limit = _limit("budget", budget) or EVALUATIONS * space.dim
         strategy = Strategy(
@@ -116,7 +117,12 @@ def minimize(
             **hyperparameters,
         )
     setting = Setting(
-        limit, _target(target), _limit("patience", patience), refine_named(refine), restarts_named(restarts), seeds
+        limit,
+        checked_target(target),
+        _limit("patience", patience),
+        refine_named(refine),
+        restarts_named(restarts),
+        seeds,
     )
     if setting.refine is not None and not isinstance(strategy.problem.space, Box):
         kind = type(strategy.problem.space).__name__
@@ -149,8 +155,6 @@ def _run(
 
 def _kept(search: Search, store: str | Path, every: float) -> Checkpoint:
     """The file of a search, which goes on from what is in it."""
-    if not every >= 0:
-        raise ValueError(f"store_every must be >= 0 seconds, got {every!r}")
     problem, setting, space = search.problem, search.setting, search.problem.space
     asked = {
         "strategy": {"name": type(search.algorithm).__name__} | search.algorithm.hyperparameters(),
@@ -221,26 +225,12 @@ def _check_left_out(given: dict[str, Any]) -> None:
 
 def _limit(name: str, value: Any) -> int | None:
     check_whole(**{name: value})
-    return value
-
-
-def _target(target: Any) -> float | None:
-    if target is None:
-        return None
-    try:
-        number = float(target)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"target must be a number, got {target!r:.80}") from error
-    if not math.isfinite(number):
-        raise ValueError(f"target must be finite, or None for no target, got {target!r}")
-    return number
+    return None if value is None else int(value)
 
 
 def _seeds(seed: Any, runs: int) -> list[int]:
-    seeds = [seed] if isinstance(seed, int) else seed
-    whole = isinstance(seeds, (list, tuple, range)) and all(
-        isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 2**63 for one in seeds
-    )
+    seeds = [seed] if is_whole(seed) else seed
+    whole = isinstance(seeds, (list, tuple, range)) and all(is_whole(one) and 0 <= one < 2**63 for one in seeds)
     if not whole or len(seeds) not in (1, runs):
         raise ValueError(f"seed must be a whole number >= 0, or one a run ({runs}), got {seed!r:.80}")
-    return list(seeds)
+    return [int(one) for one in seeds]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from thalweg.search.checks import check_whole
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -91,5 +93,4 @@ def restarts_named(restarts: str | Restarts | None) -> Restarts | None:
 def _check(factor: float, most: int | None) -> None:
     if not factor >= 1:
         raise ValueError(f"factor must be >= 1, got {factor!r}")
-    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 0):
-        raise ValueError(f"most must be a whole number >= 0 or None, got {most!r}")
+    check_whole(0, most=most)

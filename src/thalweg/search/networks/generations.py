@@ -92,7 +92,7 @@ class Training:
     def step(self) -> Generation:
         """One generation."""
         x = self.strategy.ask()
-        losses = self.population.losses(x, *self.batches.current())
+        losses = self._losses(x)
         self.strategy.tell(losses)
         self.batches.advance()
         self.finalists = self._finalists(x, losses)
@@ -107,6 +107,21 @@ class Training:
             self.lowest, self.improved = compared, self.strategy.generation
         self.history.append(Generation(int(self.strategy.evals), lowest, median, found, monotonic() - self.began))
         return self.history[-1]
+
+    def _losses(self, x: Tensor) -> Tensor:
+        """Those of a generation (P, D) on its batch."""
+        inputs, targets = self.batches.current()
+        try:
+            losses = self.population.losses(x, inputs, targets)
+        except Exception as error:
+            error.add_note(f"loss_fn was to judge the module on data: {_described(inputs, targets)}")
+            raise
+        if not self.strategy.generation and bool(losses.isnan().all()):
+            raise ValueError(
+                f"loss_fn must be a number for some weights, got nan for all {len(x)} members of the first generation; "
+                f"leave out rows of data with nan or inf in them, or search closer to the module, by a smaller scale"
+            )
+        return losses
 
     def found(self) -> tuple[Tensor, float]:
         """The weights to return, (D,), and their loss on the data that judge them; it changes nothing."""
@@ -156,3 +171,10 @@ class Training:
         self.finalists = state["finalists"].to(self.population.device)
         self.kept, self.kept_loss = state["kept"][0].to(self.population.device), state["kept"][1]
         self.lowest, self.improved = state["lowest"]
+
+
+def _described(inputs: Tensor, targets: Tensor) -> str:
+    """A batch in words, its labels by the range that they are in."""
+    whole = not targets.is_floating_point() and not targets.is_complex()
+    span = f" from {int(targets.min())} to {int(targets.max())}" if whole and targets.numel() else ""
+    return f"inputs {tuple(inputs.shape)}, and targets {tuple(targets.shape)} of {targets.dtype}{span}"

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from thalweg.cohort import Unstackable
 from thalweg.cohort.tracing import Program, traced
+from thalweg.search.checks import check_whole
 from thalweg.search.networks.weights import FlatWeights
 from thalweg.tasks.control import Environment, environment_named, rollout
 
@@ -53,10 +54,10 @@ class EpisodeReturn:
         generator: torch.Generator | None = None,
         fresh: bool = True,
     ) -> None:
-        check_whole("episodes", episodes)
+        check_whole(episodes=episodes)
         self.environment = environment_of(environment)
         check_policy(self.environment, module)
-        self.module, self.episodes, self.fresh = copy.deepcopy(module).eval(), episodes, fresh
+        self.module, self.episodes, self.fresh = copy.deepcopy(module).eval(), int(episodes), fresh
         self.weights = FlatWeights(self.module)
         self.generator = torch.Generator().manual_seed(0) if generator is None else generator
         self._steps = torch.zeros((), dtype=torch.int64, device=self.weights.device)
@@ -124,7 +125,7 @@ def mean_return(
     `generator`: where the states come from in which they begin; without one, a generator with seed 0. Raises ValueError
     as `EpisodeReturn` does.
     """
-    check_whole("episodes", episodes)
+    check_whole(episodes=episodes)
     environment = environment_of(environment)
     check_policy(environment, module)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
@@ -161,12 +162,6 @@ def check_policy(environment: Environment, module: nn.Module) -> None:
         raise ValueError(
             f"module must answer (n, {environment.output_size}) for n observations of {kind}, got {shown} for 2"
         )
-
-
-def check_whole(name: str, value: object) -> None:
-    """Raises ValueError where a count is none."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
 
 
 def _tensor_of(module: nn.Module) -> Tensor:

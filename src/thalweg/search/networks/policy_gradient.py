@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from thalweg.optim import Adam
-from thalweg.search.networks.policies import check_policy, check_whole, environment_of
+from thalweg.search.checks import check_whole
+from thalweg.search.networks.policies import check_policy, environment_of
 from thalweg.search.networks.weights import FlatWeights
 from thalweg.tasks.control import Environment
 
@@ -71,8 +72,8 @@ class PolicyGradient:
     optimizer: Optimizer | None = None
 
     def __post_init__(self) -> None:
-        for name in ("envs", "length", "epochs", "batch", "critic"):
-            check_whole(name, getattr(self, name))
+        counts = ("envs", "length", "epochs", "batch", "critic")
+        check_whole(**{name: getattr(self, name) for name in counts})
         for name in ("lr", "clip", "std", "max_grad_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)!r}")
@@ -98,7 +99,7 @@ class PolicyGradient:
         """
         environment = environment_of(environment)
         check_policy(environment, module)
-        check_whole("steps", steps)
+        check_whole(steps=steps)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         learner = _Learner(self, environment, module, generator)
         curve, each = LearningCurve(), self.envs * self.length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -25,9 +26,10 @@ BACKWARD = 2  # what a backward pass costs, in forward passes: gradients of inpu
 class Trainer:
     """Trains `network`, whose weights it changes in place, on the batches that it is given.
 
-    `forward` and `backward` count the passes of one network over one batch so far. Every trainer takes:
+    `forward` and `backward` count the passes of one network over one batch so far; a look at the running statistics of
+    normalisation layers is not counted. Every trainer takes:
         network: its weights are where training begins.
-        loss: `loss(outputs, targets)`, a tensor of one number; it may have no derivative where nothing needs one.
+        loss: `loss(outputs, targets)`, a tensor of one number; it may have no derivative: a gradient is then 0.
         generator: where all draws come from; without one, a generator with seed 0.
         chunk: how many members are evaluated at once, as `Population` has it.
 
@@ -38,8 +40,11 @@ class Trainer:
         self, network: nn.Module, loss: Loss, generator: torch.Generator | None = None, chunk: Any = AUTO
     ) -> None:
         self.network, self.loss, self.chunk = network, loss, chunk
-        self.generator = torch.Generator().manual_seed(0) if generator is None else generator
-        self.members = Population(network, loss, generator=self.generator, chunk=chunk)
+        root = torch.Generator().manual_seed(0) if generator is None else generator
+        # Streams of their own: what one purpose draws moves no other.
+        self.generator, searching, dropping = (_stream(root) for _ in range(3))
+        self.search_generator = searching
+        self.members = Population(network, loss, generator=dropping, chunk=chunk)
         self.forward = self.backward = 0.0
 
     @property
@@ -48,7 +53,7 @@ class Trainer:
         raise NotImplementedError
 
     def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Trains on a batch, and returns its loss."""
+        """Trains on a batch; returns a loss on it, ()."""
         raise NotImplementedError
 
     @property
@@ -60,6 +65,16 @@ class Trainer:
     def state_bytes(self) -> int:
         """Of what is carried from step to step beside the weights."""
         raise NotImplementedError
+
+    def _losses(self, x: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Those of members (P, D), (P,)."""
+        self.forward += len(x)
+        return self.members.losses(x, inputs, targets)
+
+    def _take(self, x: Tensor, inputs: Tensor) -> None:
+        """Gives the network weights (D,), and moves its running statistics as a training step does."""
+        self.members.load(x)
+        take_statistics(self.network, [inputs], momentum=True)
 
 
 class Generations(Trainer):
@@ -101,7 +116,7 @@ class Generations(Trainer):
             x0=self.members.start,
             sigma0=scale * self.members.spread,
             budget=budget,
-            generator=self.generator,
+            generator=self.search_generator,
             dtype=self.members.start.dtype,
             **hyperparameters,
         )
@@ -112,26 +127,20 @@ class Generations(Trainer):
 
     def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
         x = self.strategy.ask()
-        loss = self._told(x, self._losses(x, inputs, targets))
-        take_statistics(self.network, [inputs], momentum=True)
-        return loss
+        losses = self._losses(x, inputs, targets)
+        self.strategy.tell(losses)
+        return self._follow(x, losses, inputs)
 
     @property
     def state_bytes(self) -> int:
-        return sum(x.numel() * x.element_size() for x in self.strategy.state.carried.values() if isinstance(x, Tensor))
+        return bytes_of(self.strategy.state.carried.values())
 
-    def _losses(self, x: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Those of members (P, D)."""
-        self.forward += len(x)
-        return self.members.losses(x, inputs, targets)
-
-    def _told(self, x: Tensor, losses: Tensor, instead: Tensor | None = None) -> Tensor:
-        """Tells the strategy, and gives the network the middle of its distribution, or where it has none the best of
-        the generation: the best ever was so on another batch."""
-        self.strategy.tell(losses, instead)
+    def _follow(self, x: Tensor, losses: Tensor, inputs: Tensor) -> Tensor:
+        """Gives the network the middle of the strategy's distribution, or where it has none the best of the generation:
+        the best ever was so on another batch. Returns the loss of the generation's best."""
         center = self.strategy.algorithm.center(self.strategy.state)
-        low = losses.nan_to_num(math.inf).argmin()
-        self.members.load(x[low] if center is None else center[0])
+        low = losses.nan_to_num(math.inf, math.inf).argmin()
+        self._take(x[low] if center is None else center[0], inputs)
         return losses[low]
 
 
@@ -161,16 +170,17 @@ class ESDescent(Trainer):
         check_positive(scale=scale)
         sigma = scale * self.members.spread
         self.estimate = ESGradient(
-            network, loss, population=population, sigma=sigma, chunk=chunk, generator=self.generator
+            network, loss, population=population, sigma=sigma, chunk=chunk, generator=self.search_generator
         )
         rule = find(rule).rule if isinstance(rule, str) else rule
-        self.optimizer = RuleOptimizer(network.parameters(), rule, lr=lr)
+        self.optimizer = RuleOptimizer(network.parameters(), rule, lr=lr, generator=self.generator)
 
     @property
     def cost(self) -> float:
         return self.estimate.population
 
     def step(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Returns the mean loss of the population."""
         loss = self.estimate.backward(inputs, targets)
         self.optimizer.step()
         self.forward += self.cost
@@ -178,5 +188,15 @@ class ESDescent(Trainer):
 
     @property
     def state_bytes(self) -> int:
-        held = (x for state in self.optimizer.state.values() for x in state.values() if isinstance(x, Tensor))
-        return sum(x.numel() * x.element_size() for x in held)
+        return bytes_of(x for state in self.optimizer.state.values() for x in state.values())
+
+
+def bytes_of(held: Iterable[Any]) -> int:
+    """Of the tensors among what is held."""
+    return sum(x.numel() * x.element_size() for x in held if isinstance(x, Tensor))
+
+
+def _stream(root: torch.Generator) -> torch.Generator:
+    """A generator that begins where `root` says."""
+    seed = int(torch.randint(2**62, (), generator=root, device=root.device))
+    return torch.Generator(root.device).manual_seed(seed)

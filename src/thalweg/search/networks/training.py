@@ -14,7 +14,7 @@ from torch import nn
 
 from thalweg.search.algorithm import Algorithm
 from thalweg.search.checkpoint import Checkpoint
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, checked_number, checked_target, is_whole
 from thalweg.search.networks.batches import Batches
 from thalweg.search.networks.chunks import AUTO, Chunk
 from thalweg.search.networks.evaluators import Loss
@@ -129,7 +129,8 @@ def train_without_gradients(
     Batch normalisation goes by the batch while members are compared, each by its own; the running statistics of what is
     returned or validated are taken from the data. Torch's global generator is never touched.
 
-    Raises ValueError, naming the argument and quoting the value.
+    Raises ValueError, naming the argument and quoting the value; also where all members of the first generation have a
+    loss of NaN.
 
     >>> from thalweg.tasks import mlp
     >>> x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -140,10 +141,11 @@ def train_without_gradients(
     [0, 1, 1, 0]
     """
     check_whole(budget=budget, batch_size=batch_size, validate_every=validate_every, patience=patience)
-    if target is not None and not math.isfinite(target):
-        raise ValueError(f"target must be finite, or None for no target, got {target!r}")
+    budget, target = int(budget), checked_target(target)
+    seconds = None if seconds is None else checked_number("seconds", seconds)
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be > 0, or None for no limit, got {seconds!r}")
+    scale = checked_number("scale", scale)
     if not 0 < scale < math.inf:
         raise ValueError(f"scale must be > 0 and finite, got {scale!r}")
     if keep is not None and keep not in KEEPS:
@@ -153,7 +155,9 @@ def train_without_gradients(
     members = Population(module, loss_fn, params=params, training=training, chunk=chunk)
     members.generator.manual_seed(seeds[0])
     examples = _examples(data, "data", members)
-    batches = Batches(examples, batch_size, torch.Generator().manual_seed(seeds[1]))
+    batches = Batches(
+        examples, None if batch_size is None else int(batch_size), torch.Generator().manual_seed(seeds[1])
+    )
     judged = None if validation is None else _examples(validation, "validation", members)
     if population is not None:
         hyperparameters["population"] = population
@@ -237,6 +241,6 @@ def _root(seed: Any, generator: Any) -> torch.Generator:
         if not isinstance(generator, torch.Generator):
             raise ValueError(f"generator must be a torch.Generator or None, got {generator!r:.80}")
         return generator
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+    if not is_whole(seed) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed!r}")
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(int(seed))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial, middle
+from thalweg.search.checks import check_whole
 from thalweg.search.spaces import Bits, Box, Choices, Orders
 from thalweg.search.strategies.discrete import ORDER_MOVES, best_of, drawn, move_count, moved
 
@@ -25,7 +26,7 @@ class RandomSearch(Algorithm):
     population: int = 100
 
     def __post_init__(self) -> None:
-        _check_population(self.population)
+        check_whole(population=self.population)
 
     def init(self, s: State) -> None:
         pass
@@ -61,7 +62,7 @@ class HillClimb(Algorithm):
     move: str = "reversal"
 
     def __post_init__(self) -> None:
-        _check_population(self.population)
+        check_whole(population=self.population)
         if self.move not in ORDER_MOVES:
             raise ValueError(f"move must be one of {', '.join(ORDER_MOVES)}, got {self.move!r}")
 
@@ -106,8 +107,3 @@ class HillClimb(Algorithm):
 
 def _anywhere(s: State, count: int) -> Tensor:
     return initial(s, count) if isinstance(s.problem.space, Box) else drawn(s, count)
-
-
-def _check_population(population: int) -> None:
-    if not isinstance(population, int) or population < 1:
-        raise ValueError(f"population must be a whole number >= 1, got {population!r}")

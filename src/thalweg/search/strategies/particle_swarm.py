@@ -18,8 +18,19 @@ from thalweg.swarm.stability import warn_if_unstable
 TOPOLOGIES = ("ring", "global")
 
 
+class _Remembering(Algorithm):
+    """Particles `s.x` that remember the best point each has seen, `s.own`, and its fitness, `s.own_f`."""
+
+    def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
+        remember(s.own, s.own_f, x, fitness)
+        s.x = x
+
+    def receive(self, s: State, x: Tensor, fitness: Tensor, runs: Tensor) -> None:
+        take_in(s.own, s.own_f, x, fitness, runs)
+
+
 @dataclass(frozen=True)
-class PSO(Algorithm):
+class PSO(_Remembering):
     """Particles drawn to the best point they have seen, p, and the best of those they hear from, g.
 
     `v <- inertia v + c1 r1 (p - x) + c2 r2 (g - x); x <- x + v`, with r1 and r2 uniform anew in each dimension. A
@@ -76,13 +87,6 @@ class PSO(Algorithm):
         s.v.addcmul_(s.v, hits, value=-1 - self.bounce)
         return inside
 
-    def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
-        remember(s.own, s.own_f, x, fitness)
-        s.x = x
-
-    def receive(self, s: State, x: Tensor, fitness: Tensor, runs: Tensor) -> None:
-        take_in(s.own, s.own_f, x, fitness, runs)
-
     def _heard(self, s: State) -> Tensor:
         """The best point that each particle hears of, (runs, P, D), or that all do, (runs, 1, D)."""
         if self.topology == "global":
@@ -95,7 +99,7 @@ class PSO(Algorithm):
 
 
 @dataclass(frozen=True)
-class VariantSwarm(Algorithm):
+class VariantSwarm(_Remembering):
     """What AdaSwarm's variants share: particles that begin at rest, hear of the best point of all, and move as
     `thalweg.swarm.particles` says.
 
@@ -148,13 +152,6 @@ class VariantSwarm(Algorithm):
         inside, hits = _at_walls(s, x)
         s.memory.addcmul_(s.memory, hits.unsqueeze(1), value=-1 - self.bounce)
         return inside
-
-    def update(self, s: State, x: Tensor, fitness: Tensor) -> None:
-        remember(s.own, s.own_f, x, fitness)
-        s.x = x
-
-    def receive(self, s: State, x: Tensor, fitness: Tensor, runs: Tensor) -> None:
-        take_in(s.own, s.own_f, x, fitness, runs)
 
 
 @dataclass(frozen=True)
