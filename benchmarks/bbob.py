@@ -8,7 +8,7 @@ Functions 1, 2, 3, 8, 10, 15, 20 and 21 of the black-box optimization benchmark 
 them, in 5, 10 and 20 dimensions, 15 instances each. All solvers are given f less its optimum, in float64; a run ends
 when it is 1e-8 or when its budget is spent. CMA-ES, ours and pycma's, begins at the same point of [-4, 4]^D with a
 standard deviation of 2 and no bounds; on functions 3, 15, 20 and 21, of many optima, both begin anew with twice the
-population whenever they come to rest, and both take three runs an instance. The others search [-5, 5]^D.
+population whenever they come to rest. The others search [-5, 5]^D.
 
 The expected running time is what all runs spent until they reached the target, or in vain, by how many reached it. The
 picture shows which share of all functions, instances and targets was reached by so many evaluations.

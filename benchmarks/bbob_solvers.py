@@ -150,7 +150,7 @@ def evotorch(name: str) -> Callable[[Run], None]:
 
 
 OURS = {
-    "cma": Solver(one_by_one(thalweg_cma), repeats=3),
+    "cma": Solver(one_by_one(thalweg_cma)),
     "shade": Solver(together("shade")),
     "pso": Solver(together("pso")),
     "de": Solver(together("de")),
@@ -164,7 +164,7 @@ OURS = {
     "random": Solver(together("random")),
 }
 PEERS = {
-    "pycma": Solver(one_by_one(pycma), repeats=3),
+    "pycma": Solver(one_by_one(pycma)),
     "scipy differential_evolution": Solver(one_by_one(differential_evolution)),
     "scipy dual_annealing": Solver(one_by_one(dual_annealing), budget=LITTLE),
     "EvoX PSO": Solver(one_by_one(evox("PSO", 100))),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from thalweg.tasks import mlp
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -55,6 +57,15 @@ def test_a_network_trains_through_a_loss_without_a_derivative():
     assert names["loss"] < before
 
 
+def test_a_function_and_a_network_are_searched_without_gradients(capsys):
+    x = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+    names = {"torch": torch, "x": x, "model": mlp((8, 2), torch.Generator().manual_seed(0))}
+    exec(examples()[4], names)
+    assert names["found"].f <= 1e-8
+    assert names["result"].loss == names["error"](names["result"].module(x), (x[:, 0] > 0).long())
+    assert names["result"].loss < 0.1
+
+
 def test_the_exported_file_is_the_optimizer_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with torch.random.fork_rng():
@@ -63,6 +74,8 @@ def test_the_exported_file_is_the_optimizer_alone(tmp_path, monkeypatch):
 import sys
 sys.modules["thalweg"] = None
 import torch
+
+from thalweg.tasks import mlp
 from soft_sign import SoftSign
 w = torch.nn.Parameter(torch.tensor([1.0]))
 w.grad = torch.tensor([0.5])
