@@ -333,3 +333,13 @@ def test_a_setting_that_cannot_be_is_refused(kind, setting, message):
 def test_a_staleness_that_cannot_be_is_refused(stale):
     with pytest.raises(ValueError, match=r"stale must be in \[0, 1\)"):
         CMA(stale=stale)
+
+
+@pytest.mark.parametrize("name", ["cma", "sep-cma"])
+def test_down_a_slope_without_an_end_single_precision_is_not_left(name):
+    strategy = Strategy(name, x0=torch.zeros(10), sigma0=1.0, dtype=torch.float32, population=50)
+    for _ in range(600):
+        x = strategy.ask()
+        assert x.isfinite().all()
+        strategy.tell(x[:, 0])
+    assert strategy.center[0] < -1e30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
@@ -13,11 +14,13 @@ from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.networks import GRADIENTS, STRATEGIES, TABLE
 
 Cell = Mapping[str, Any]
-DEEP = ("digits 8 layers", "digits 16 layers")
+DEEP = ("digits 16 layers",)
 COMPLEX = ("fashion 100",)
-SIMPLE = ("iris", "iris 16", "digits 8", "digits 32")
+SIMPLE = ("iris", "iris 16", "digits 32")
 CONTROLS = ("random", "hillclimb")
 EARLY = 0.1  # of the training
+GENERATION = 50  # passes: the least that a strategy can be said to have begun after
+CLEARLY = 0.05  # of accuracy, by which a method must be better than random search to have anything to lose
 
 
 class Evidence:
@@ -32,18 +35,14 @@ class Evidence:
 
     # Functions
 
-    def cells(self, methods: Iterable[str], minima: str | None = None, name: str | None = None) -> list[Cell]:
-        """Those of some methods, on functions with "one" minimum or "many", or of one name."""
+    def cells(self, methods: Iterable[str], minima: str | None = None) -> list[Cell]:
+        """Those of some methods, on functions with "one" minimum or "many"."""
         wanted = set(methods)
-        return [
-            cell
-            for cell in self.functions
-            if cell["method"] in wanted and minima in (None, cell["minima"]) and name in (None, cell["function"])
-        ]
+        return [cell for cell in self.functions if cell["method"] in wanted and minima in (None, cell["minima"])]
 
-    def solved(self, methods: Iterable[str], minima: str | None = None, name: str | None = None) -> float | None:
+    def solved(self, methods: Iterable[str], minima: str | None = None) -> float | None:
         """The share of all runs that were solved."""
-        cells = self.cells(methods, minima, name)
+        cells = self.cells(methods, minima)
         return sum(c["solved"] for c in cells) / sum(c["runs"] for c in cells) if cells else None
 
     def solved_by_each(self, methods: Iterable[str], minima: str | None = None) -> dict[str, float]:
@@ -66,7 +65,7 @@ class Evidence:
         for cell in self.cells(methods, minima):
             if cell["solved"] > cell["runs"] / 2:
                 place = cell["function"], cell["dim"]
-                found[place] = min(cell["passes"], found.get(place, float("inf")))
+                found[place] = min(cell["passes"], found.get(place, math.inf))
         return found
 
     # Networks
@@ -91,9 +90,12 @@ class Evidence:
 
     def ahead_early(self) -> tuple[int, int] | None:
         """On how many networks, of how many, the better of the gradient methods has the lowest mean training loss
-        after the first tenth of the training."""
+        after the first tenth of the training; networks where that has no room for a generation are left out."""
         ahead, total = 0, 0
         for net in self.nets.values():
+            passes = [net["methods"][name]["passes"] for name in GRADIENTS if name in net["methods"]]
+            if EARLY * max(passes, default=0) < GENERATION:
+                continue
             early = {name: _early(own["curve"]) for name, own in net["methods"].items() if own["curve"]}
             gradients = [early[name] for name in GRADIENTS if name in early]
             others = [early[name] for name in STRATEGIES if name in early]
@@ -102,13 +104,19 @@ class Evidence:
         return (ahead, total) if total else None
 
     def lost_by_setting(self, methods: Iterable[str]) -> float | None:
-        """How many points of validation accuracy a drawn setting loses to the best one drawn: the median over draws,
-        networks and methods; one that diverged loses all of them."""
-        lost = []
+        """How many points of validation accuracy a drawn setting loses to the best one drawn: the median over networks,
+        methods and the other draws within a decade of the best, as ranges are of different widths; one that diverged
+        loses all of them. Only where the best is clearly better than random search: near chance nothing can be lost."""
+        lost: list[float] = []
         for net in self.nets.values():
-            for method in set(methods) & net["methods"].keys():
-                scores = [draw["score"] or 0.0 for draw in net["methods"][method]["tuning"]]
-                lost += [100 * (max(scores) - score) for score in scores]
+            chance = max((draw["score"] or 0.0 for draw in _tuning(net, "random")), default=math.inf)
+            for method in dict.fromkeys(methods):
+                scale = "lr" if method in GRADIENTS else "scale"
+                draws = sorted(_tuning(net, method), key=lambda draw: draw["score"] or 0.0, reverse=True)
+                if draws and (draws[0]["score"] or 0.0) > chance + CLEARLY:
+                    best, *others = draws
+                    near = (draw for draw in others if _decades(draw[scale], best[scale]) <= 1)
+                    lost += [100 * (best["score"] - (draw["score"] or 0.0)) for draw in near]
         return median(lost) if lost else None
 
     def spread_over_seeds(self, methods: Iterable[str]) -> float | None:
@@ -129,13 +137,25 @@ class Evidence:
         return {cell["method"]: cell for cell in self.choices if cell["problem"] == problem}
 
     def work(self, methods: Iterable[str], quantity: str = "seconds") -> dict[str, float]:
-        """A method's own work for an evaluation, at the most dimensions that all of them are timed at or refuse."""
+        """A method's own work for an evaluation as a multiple of Adam's for a step, at the most dimensions that both
+        are timed at."""
+        adams = self.growth.get("adam", {}).get("work", {})
         found = {}
         for method in methods:
-            each = [own for own in self.growth.get(method, {}).get("work", {}).values() if own]
-            if each:
-                found[method] = each[-1][quantity]
+            work = self.growth.get(method, {}).get("work", {})
+            both = [dim for dim in work if work[dim] and adams.get(dim)]
+            if both:
+                most = max(both, key=int)
+                found[method] = work[most][quantity] / adams[most][quantity]
         return found
+
+
+def _tuning(net: Mapping[str, Any], method: str) -> Sequence[Mapping[str, Any]]:
+    return net["methods"].get(method, {}).get("tuning", ())
+
+
+def _decades(a: float, b: float) -> float:
+    return abs(math.log10(a / b))
 
 
 def _early(curve: Sequence[float]) -> float:

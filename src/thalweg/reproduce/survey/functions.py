@@ -19,13 +19,12 @@ from thalweg.optim import RuleOptimizer
 from thalweg.reproduce.paper import Options, Part, Tell
 from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.landscapes import HIGH, LOW, Landscape, exclusive_or, landscapes
+from thalweg.reproduce.survey.networks import GRADIENTS
 from thalweg.rules.gallery import find
 from thalweg.search import minimize
-from thalweg.search.networks.trainers import BACKWARD
+from thalweg.search.networks.hybrids import GRADIENT
 
-GRADIENT = 1 + BACKWARD  # passes of a value with its gradient
 RATES = [10.0**power for power in range(-6, 1)]  # learning rates that are tried, each for a twentieth of the budget
-DESCENTS = ("sgd", "adam")
 MULTISTART = "lbfgs_multistart"
 STRATEGIES = (
     "random", "hillclimb", "ga", "pso", "empso", "qpso", "de", "jade", "shade", "cma", "sep_cma", "snes", "openai_es",
@@ -67,7 +66,7 @@ def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:
 
 
 def _methods(land: Landscape, budget: int, runs: int) -> Iterator[tuple[str, Callable[[], list[Track]]]]:
-    for name in DESCENTS:
+    for name in GRADIENTS:
         yield name, partial(_descended, land, name, budget, runs)
     yield MULTISTART, partial(_one_by_one, partial(_multistart, land, budget), runs)
     for name in STRATEGIES:
@@ -127,17 +126,23 @@ def descent(land: Landscape, name: str, rate: float, budget: int, runs: int, see
     x = start.requires_grad_()
     optimizer = RuleOptimizer([x], find(name).rule, lr=rate)
     tracks: list[Track] = [[] for _ in range(runs)]
-    best = np.full(runs, math.inf)
-    for step in range(budget // GRADIENT):
+    best, lowest = np.full(runs, math.inf), np.full(runs, math.inf)  # what was last kept, and what there was
+    passes = 0
+    for _ in range(budget // GRADIENT):
+        passes += GRADIENT
         values = land.f(x)
         (x.grad,) = torch.autograd.grad(values.sum(), [x])
         now = values.detach().numpy()
-        for run in np.flatnonzero(now < 0.99 * best):  # by one in a hundred: else there is an entry a step
-            tracks[run].append(((step + 1) * GRADIENT, float(now[run])))
+        lowest = np.fmin(lowest, now)
+        hit = (now <= land.target) & (land.target < best)
+        for run in np.flatnonzero((now < 0.99 * best) | hit):  # by one in a hundred: else there is an entry a step
+            tracks[run].append((passes, float(now[run])))
             best[run] = now[run]
         if (best <= land.target).all():
             break
         optimizer.step()
+    for run in np.flatnonzero(lowest < best):
+        tracks[run].append((passes, float(lowest[run])))
     return tracks
 
 
@@ -199,7 +204,11 @@ def _searched(land: Landscape, name: str, budget: int, runs: int) -> list[Track]
 
 
 def _refined(land: Landscape, strategy: str, budget: int, seed: int) -> Track:
-    """A strategy with local searches; a gradient costs what it does elsewhere here, not one evaluation."""
+    """A strategy with local searches, which ends by the passes counted here, where a gradient costs three.
+
+    The strategy's own clock counts a gradient as one evaluation: what cools or shrinks by the budget has gone less of
+    its way at the end.
+    """
     counted = _Counted(land, budget)
     minimize(
         counted,

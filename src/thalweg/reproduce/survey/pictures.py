@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from thalweg.names import shown
 from thalweg.race.charts import Style, heat_map, inline
 from thalweg.race.charts.panel import line_panel
 from thalweg.race.charts.scale import extent, padded
@@ -13,11 +14,12 @@ from thalweg.race.charts.style import SERIES
 from thalweg.reproduce.paper import Picture
 from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.evidence import Evidence
+from thalweg.reproduce.survey.growth import MOST_CMA
 
 LINES = ("sgd", "adam", "random", "ga", "pso", "de", "cma", "snes", "sep_cma", "tabu")
 ON_NETWORKS = ("sgd", "adam", "random", "ga", "pso", "de", "snes", "ga_lamarckian", "snes_then_adam", "es_adam")
-LADDER = ("digits 8", "digits 32", "digits 128", "digits 280 280")
-LAYERS = {"digits 32": 2, "digits 8 layers": 8, "digits 16 layers": 16}
+LADDER = ("digits 32", "digits 280 280")
+LAYERS = {"digits 32": 2, "digits 16 layers": 16}
 
 
 def pictures(records: Records) -> list[Picture]:
@@ -45,7 +47,7 @@ def _solved(evidence: Evidence) -> Picture:
     texts = [["" if math.isnan(value) else f"{100 * value:.0f}" for value in row] for row in values]
     title = "Runs that find the optimum"
     rows = [f"{name}, {dim}" for name, dim in places]
-    figure = heat_map(values, rows, [name.replace("_", "-") for name in methods], title, texts=texts)
+    figure = heat_map(values, rows, [shown(name) for name in methods], title, texts=texts)
     return Picture(title, inline(figure, title), "Per cent of runs, by function and dimensions, at equal passes.")
 
 
@@ -56,7 +58,10 @@ def _growth(evidence: Evidence) -> Picture:
         if method in evidence.growth
     }
     title = "Passes to come ten times nearer to the optimum of a sphere"
-    caption = "Both axes are logarithmic; a line ends where fewer than half of the runs come there."
+    caption = (
+        "Both axes are logarithmic; a line ends where fewer than half of the runs come there, that of CMA where it is "
+        f"not run, above {MOST_CMA} dimensions."
+    )
     return _lines({name: points for name, points in curves.items() if points}, title, caption, "dimensions", "passes")
 
 
@@ -74,7 +79,7 @@ def _lines(
 ) -> Picture:
     low, high = extent([value for points in curves.values() for _, value in points])
     across = [at for points in curves.values() for at, _ in points]
-    texts = {method: method.replace("_", "-") for method in curves}
+    texts = {method: shown(method) for method in curves}
     panel = line_panel(
         title, (min(across), max(across)), padded(low, high, log=log_y), list(texts.values()), log_x=True, log_y=log_y,
         x_label=x, y_label=y,

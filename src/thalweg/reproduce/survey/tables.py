@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from thalweg.names import shown
 from thalweg.race.report.table import BAD, GOOD, SOFT, Cell, Table
 from thalweg.reproduce.fair import verdict_table
 from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.evidence import Evidence
+from thalweg.reproduce.survey.judges import FAILS, HOLDS
 from thalweg.reproduce.survey.networks import BASELINE
 from thalweg.reproduce.survey.networks import TABLE as NETWORKS
-from thalweg.reproduce.survey.statements import FAILS, HOLDS, STATEMENTS
+from thalweg.reproduce.survey.statements import STATEMENTS
 
 MARKS = {HOLDS: GOOD, FAILS: BAD}
 NONE = "–"
@@ -56,7 +58,7 @@ def _functions(evidence: Evidence, dim: int) -> Table:
     """Methods by functions: runs solved and median passes, or how far they came."""
     cells = {(c["method"], c["function"]): c for c in evidence.functions if c["dim"] == dim}
     names = list(dict.fromkeys(name for _, name in cells))
-    rows = [[Cell(_shown(method)), *(_function(cells.get((method, name))) for name in names)]
+    rows = [[Cell(shown(method)), *(_function(cells.get((method, name))) for name in names)]
             for method in dict.fromkeys(method for method, _ in cells)]  # fmt: skip
     budget = next(iter(cells.values()))["budget"]
     caption = f"{dim} dimensions, {budget:,} passes a run: runs solved, and their median passes or the median gap"
@@ -91,7 +93,7 @@ def _sizes(evidence: Evidence) -> Table:
 def _choices(evidence: Evidence, problem: str) -> Table:
     rows = [
         [
-            Cell(_shown(method)),
+            Cell(shown(method)),
             Cell(f"{cell['solved']}/{cell['runs']}", cell["solved"]),
             _number(cell["evaluations"], ",.0f"),
             Cell(f"{cell['gap']:.2%}", cell["gap"]),
@@ -105,7 +107,7 @@ def _choices(evidence: Evidence, problem: str) -> Table:
 def _growth(evidence: Evidence) -> Table:
     dims = next(iter(evidence.growth.values()))["passes"]
     rows = [
-        [Cell(_shown(method)), *(_number(own["passes"][dim], ",.0f") for dim in dims), _number(own["exponent"], ".2f")]
+        [Cell(shown(method)), *(_number(own["passes"][dim], ",.0f") for dim in dims), _number(own["exponent"], ".2f")]
         for method, own in evidence.growth.items()
     ]
     caption = "A sphere: median passes until the distance to the optimum is a tenth, by dimensions, and their power"
@@ -116,7 +118,7 @@ def _work(evidence: Evidence) -> Table:
     dims = next(iter(evidence.growth.values()))["work"]
 
     def row(method: str, work: dict[str, dict[str, float] | None]) -> Iterable[Cell]:
-        yield Cell(_shown(method))
+        yield Cell(shown(method))
         for own in work.values():
             yield _number(1e6 * own["seconds"] if own else None, ",.2f")
         last = next((own for own in reversed(work.values()) if own), None)
@@ -129,7 +131,3 @@ def _work(evidence: Evidence) -> Table:
 
 def _number(value: float | None, form: str) -> Cell:
     return Cell(NONE, float("nan")) if value is None else Cell(f"{value:{form}}", value)
-
-
-def _shown(name: str) -> str:
-    return name.replace("_", "-")

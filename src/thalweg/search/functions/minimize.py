@@ -92,10 +92,9 @@ def minimize(
     ('target', True)
     """
     objective = Objective(f, vectorized, executor, errors)
-    problem = {"bounds": bounds, "dim": dim, "x0": x0, "sigma0": sigma0, "runs": runs}
-    problem |= {"dtype": dtype, "device": device}
     if isinstance(strategy, Strategy):
-        _check_left_out(problem | hyperparameters)
+        problem = {"bounds": bounds, "dim": dim, "x0": x0, "sigma0": sigma0, "runs": runs}
+        _check_left_out(problem | {"dtype": dtype, "device": device} | hyperparameters)
         seeds = _seeds(seed, strategy.problem.runs)
         limit = _limit("budget", budget) or strategy.problem.budget or EVALUATIONS * strategy.problem.dim
     else:

@@ -72,7 +72,9 @@ class CMA(CovarianceAdaptation):
             self._take_apart(s)
         z = s.draws.normal(points, dim)
         z.mul_((s.sigma * s.lengths).to(z.dtype))
-        return torch.baddbmm(s.mean.to(z.dtype), z, s.axes.to(z.dtype))
+        x = torch.baddbmm(s.mean.to(z.dtype), z, s.axes.to(z.dtype))
+        most = torch.finfo(z.dtype).max / 4  # down a slope without an end the mean leaves what the dtype can hold
+        return x.nan_to_num_(0.0, most, -most)
 
     def _take_apart(self, s: State) -> None:
         variances, axes = torch.linalg.eigh(s.C)
