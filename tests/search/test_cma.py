@@ -335,10 +335,10 @@ def test_a_staleness_that_cannot_be_is_refused(stale):
         CMA(stale=stale)
 
 
-@pytest.mark.parametrize("name", ["cma", "sep-cma"])
-def test_down_a_slope_without_an_end_single_precision_is_not_left(name):
+@pytest.mark.parametrize(("name", "generations"), [("cma", 600), ("sep-cma", 400)])
+def test_down_a_slope_without_an_end_single_precision_is_not_left(name, generations):
     strategy = Strategy(name, x0=torch.zeros(10), sigma0=1.0, dtype=torch.float32, population=50)
-    for _ in range(600):
+    for _ in range(generations):  # the mean is at the end of the numbers after some 200
         x = strategy.ask()
         assert x.isfinite().all()
         strategy.tell(x[:, 0])

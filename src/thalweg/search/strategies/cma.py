@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import State
-from thalweg.search.strategies.covariance_adaptation import CovarianceAdaptation, Rates
+from thalweg.search.strategies.covariance_adaptation import CovarianceAdaptation, Rates, in_range
 
 GIB = 2**30
 
@@ -72,9 +72,7 @@ class CMA(CovarianceAdaptation):
             self._take_apart(s)
         z = s.draws.normal(points, dim)
         z.mul_((s.sigma * s.lengths).to(z.dtype))
-        x = torch.baddbmm(s.mean.to(z.dtype), z, s.axes.to(z.dtype))
-        most = torch.finfo(z.dtype).max / 4  # down a slope without an end the mean leaves what the dtype can hold
-        return x.nan_to_num_(0.0, most, -most)
+        return in_range(torch.baddbmm(s.mean.to(z.dtype), z, s.axes.to(z.dtype)))
 
     def _take_apart(self, s: State) -> None:
         variances, axes = torch.linalg.eigh(s.C)

@@ -226,3 +226,9 @@ def _farthest(dim: int) -> float:
     """The length, whitened, to which points from elsewhere are shortened (Hansen, Injecting external solutions into
     CMA-ES, 2011). Samples are not: they get beyond with chance 1e-12 or less."""
     return math.sqrt(dim) + 6
+
+
+def in_range(x: Tensor) -> Tensor:
+    """Points that the dtype can hold, changed in place: down a slope without an end the mean leaves it."""
+    most = torch.finfo(x.dtype).max / 4
+    return x.nan_to_num_(0.0, most, -most)

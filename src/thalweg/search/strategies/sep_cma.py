@@ -8,7 +8,7 @@ from functools import lru_cache
 from torch import Tensor
 
 from thalweg.search.algorithm import State
-from thalweg.search.strategies.covariance_adaptation import CovarianceAdaptation, Rates, full_rates
+from thalweg.search.strategies.covariance_adaptation import CovarianceAdaptation, Rates, full_rates, in_range
 
 
 @lru_cache(maxsize=256)
@@ -39,7 +39,7 @@ class SepCMA(CovarianceAdaptation):
 
     def sample(self, s: State) -> Tensor:
         x = s.draws.normal(self.points(s), s.problem.dim)
-        return x.mul_((s.sigma * s.C.sqrt()).to(x.dtype)).add_(s.mean.to(x.dtype))
+        return in_range(x.mul_((s.sigma * s.C.sqrt()).to(x.dtype)).add_(s.mean.to(x.dtype)))
 
     def whitened(self, s: State, y: Tensor) -> Tensor:
         return y / s.C.sqrt().to(y.dtype)
