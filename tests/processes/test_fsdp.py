@@ -9,10 +9,10 @@ from processes import split, world
 NATIVE = pytest.param(None, marks=needs_native, id="native")
 
 
-SLOW = [pytest.param(backend, marks=pytest.mark.slow) for backend in ("foreach", "plain")]
 
 
-@pytest.mark.parametrize("backend", [NATIVE, *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", [NATIVE, "foreach", "plain"])
 def test_every_rule_equals_unsharded(backend):
     world.run(split.every_rule_equals_unsharded, backend)
 
