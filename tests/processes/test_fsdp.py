@@ -9,8 +9,6 @@ from processes import split, world
 NATIVE = pytest.param(None, marks=needs_native, id="native")
 
 
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", [NATIVE, "foreach", "plain"])
 def test_every_rule_equals_unsharded(backend):

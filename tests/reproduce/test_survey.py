@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -434,22 +433,21 @@ def test_without_records_nothing_is_said(statement):
     assert statement.judged(Evidence(Records("survey", ()))).verdict == NOT_MEASURED
 
 
-def test_every_verdict_of_the_committed_records_is_one_of_the_words():
+def test_every_verdict_of_the_committed_records_is_one_of_the_words_and_none_is_missing_but_for_parts_not_run():
     records = paper_named("survey").committed()
     assert records is not None
-    evidence = Evidence(records)
+    evidence, left = Evidence(records), records.settings.get("not_run", {})
     for statement in STATEMENTS:
         found = statement.judged(evidence)
         assert found.verdict in VERDICTS
-        assert (found.verdict == NOT_MEASURED) == (statement.name == "graphics cards")
+        if found.verdict == NOT_MEASURED:
+            assert left or statement.name == "graphics cards"
 
 
-def test_all_methods_of_the_committed_networks_had_as_many_passes_at_most():
+def test_no_method_of_the_committed_networks_had_more_passes_than_gradient_descent():
     records = paper_named("survey").committed()
     assert records is not None
-    for net in records.figures["networks"].values():
+    for net in records.figures.get("networks", {}).values():
         most = net["methods"]["sgd"]["passes"]
         for name, own in net["methods"].items():
-            # What stops early, by divergence, has fewer; nobody more, but for the bandit's two looks.
-            assert own["passes"] <= 1.02 * most + 3, name
-            assert math.isfinite(own["passes"])
+            assert own["passes"] <= most, name  # fewer by less than a generation, or by divergence
