@@ -112,12 +112,18 @@ def test_a_race_from_a_report_names_the_records_that_differ(tmp_path):
 
 def test_methods_and_tasks_are_listed():
     methods = words(run("methods").stdout)
-    for name in ("adamw", "gravity-ema", "lbfgs", "muon", "lr 1e-05 to 1 (log)"):
+    for name in ("adamw", "gravity-ema", "lbfgs", "muon", "snes", "ga-lamarckian", "lr 1e-05 to 1 (log)"):
         assert name in methods
     assert "ades-eq8" not in methods
     tasks = run("tasks").stdout
     for name in ("iris", "modular-addition-gru", "uci-car", "fashion-mnist", "missing"):
         assert name in tasks
+
+
+def test_strategies_are_listed_with_what_they_are_for():
+    listed = words(run("strategies").stdout)
+    for said in ("cma: CMA-ES", "qea:", "over: Bits", "defaults: population=", "Hansen"):
+        assert said in listed
 
 
 def test_every_command_explains_its_options():
