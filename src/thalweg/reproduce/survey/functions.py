@@ -228,7 +228,7 @@ PART = Part(
     "functions",
     "Functions with one minimum and with many, of 9 to 1000 dimensions",
     (),
-    "about 40 minutes on one core, quick 2",
+    "about 20 minutes on one core, quick 2",
     (),
     run,
 )

@@ -143,7 +143,7 @@ PART = Part(
     "growth",
     "How cost grows with the number of dimensions",
     (),
-    "about 15 minutes on one core, quick 1",
+    "about 4 minutes on one core, quick 1",
     (),
     run,
 )
