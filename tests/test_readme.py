@@ -74,8 +74,6 @@ def test_the_exported_file_is_the_optimizer_alone(tmp_path, monkeypatch):
 import sys
 sys.modules["thalweg"] = None
 import torch
-
-from thalweg.tasks import mlp
 from soft_sign import SoftSign
 w = torch.nn.Parameter(torch.tensor([1.0]))
 w.grad = torch.tensor([0.5])

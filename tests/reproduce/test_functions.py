@@ -32,6 +32,8 @@ from thalweg.reproduce.records import Records
 from thalweg.swarm import EMPSO, MPSO, swarm_descent
 from thalweg.swarm.stability import variance_radius
 
+pytestmark = pytest.mark.slow  # all together they take long
+
 OF_ONE = (*DIFFERENTIABLE, *NOT_DIFFERENTIABLE, CUBIC_EXP, EXP_SIN)
 BY_NAME = {function.name: function for function in OF_ONE}
 PLANE, BOUNDED = (*FREE, *CONSTRAINED), (*CONSTRAINED, *ENGINEERING)

@@ -14,6 +14,8 @@ from thalweg.search import ESGradient
 from thalweg.swarm.losses import ZeroOneLoss
 from thalweg.tasks import accuracy, mlp
 
+pytestmark = pytest.mark.slow  # all together they take long
+
 D = 5
 
 

@@ -10,6 +10,8 @@ from search.scripted import Ladder, Listener, Recorded, bowl
 
 from thalweg.search import LBFGS, Descent, Strategy, minimize
 
+pytestmark = pytest.mark.slow  # all together they take long
+
 BOUNDS = (-5.0, 5.0)
 
 

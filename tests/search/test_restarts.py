@@ -11,6 +11,8 @@ from thalweg.search import BIPOP, IPOP, Algorithm, Strategy, minimize
 from thalweg.search.algorithm import initial
 from thalweg.search.functions.restarts import Past, Plan
 
+pytestmark = pytest.mark.slow  # all together they take long
+
 BOUNDS = (-5.0, 5.0)
 
 
