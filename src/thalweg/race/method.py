@@ -31,8 +31,8 @@ class Method:
     """An optimizer with its hyperparameters and the space in which they are tuned.
 
     `optimizer` is a rule, a `Foreign` that makes any `torch.optim.Optimizer`, or a `Searching` that trains without
-    gradients, or with few. `hyperparameters` are those of draw 0,
-    the published defaults; among them may be those of `thalweg.race.Recipe`: schedule, regularisation, batch size.
+    gradients, or with few. `hyperparameters` are those of draw 0, the published defaults; among them may be those of
+    `thalweg.race.Recipe`: schedule, regularisation, batch size.
     `through` says where the gradient with respect to the network's outputs comes from, None for autograd; its
     hyperparameters stand among the others. `sweep` says how the blocks of the network are stepped, None for all at
     once. `ablations` names the plain methods that this one reduces to; a race

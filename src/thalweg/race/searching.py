@@ -126,7 +126,7 @@ HYBRIDS: dict[str, Searched] = {
     ),
     "snes_adam_bandit": Searched(
         Searching("Bandit", "snes", "adam", _HYBRID, ("lr", "scale")),
-        "a bandit that takes a generation of an evolution strategy or steps of Adam, by what they gain per pass",
+        "a bandit that takes a generation of an evolution strategy or a step of Adam, by what they gain per pass",
         "",
         ("snes", "adam"),
     ),

@@ -252,17 +252,14 @@ class Strategy:
             raise ValueError(
                 f"fitness must be one number a point, of shape {self._shape()[:-1]}, got {tuple(values.shape)}"
             )
-        values = values.reshape(expected)
-        return self._ranked(values)
+        return self._ranked(values.reshape(expected))
 
     def _ranked(self, values: Tensor) -> Tensor:
         """Values (runs, ...) in which NaN, and all of runs that rest, are inf."""
         values = values.nan_to_num(math.inf, math.inf, -math.inf)
-        return (
+        if self._rests:
             values.masked_fill_(self._parked.reshape(-1, *[1] * (values.dim() - 1)), math.inf)
-            if self._rests
-            else values
-        )
+        return values
 
     def _count(self, evals: Tensor | int) -> None:
         """Counts evaluations, of runs that do not rest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from statistics import fmean, median
 from typing import Any
 
@@ -40,9 +41,18 @@ class Evidence:
         wanted = set(methods)
         return [cell for cell in self.functions if cell["method"] in wanted and minima in (None, cell["minima"])]
 
+    @cached_property
+    def _shared(self) -> set[tuple[str, int]]:
+        """The functions that every method was run on: CMA is not on the largest, which nobody finds easy."""
+        run: dict[tuple[str, int], set[str]] = {}
+        for cell in self.functions:
+            run.setdefault((cell["function"], cell["dim"]), set()).add(cell["method"])
+        every = {cell["method"] for cell in self.functions}
+        return {place for place, methods in run.items() if methods == every}
+
     def solved(self, methods: Iterable[str], minima: str | None = None) -> float | None:
-        """The share of all runs that were solved."""
-        cells = self.cells(methods, minima)
+        """The share of runs that were solved, on the functions that every method was run on."""
+        cells = [cell for cell in self.cells(methods, minima) if (cell["function"], cell["dim"]) in self._shared]
         return sum(c["solved"] for c in cells) / sum(c["runs"] for c in cells) if cells else None
 
     def solved_by_each(self, methods: Iterable[str], minima: str | None = None) -> dict[str, float]:

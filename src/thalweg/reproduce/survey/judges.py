@@ -46,8 +46,8 @@ def local_minima(e: Evidence) -> Judgement | None:
     best, first = max(others, key=others.__getitem__), max(descents, key=descents.__getitem__)
     verdict = HOLDS if descents[first] < 0.5 * others[best] else FAILS
     told = (
-        f"on functions with many minima {_shown(first)} solves {descents[first]:.0%} of runs, {_shown(best)} "
-        f"{others[best]:.0%}" + ("" if starts is None else f", L-BFGS from many starts {starts:.0%}")
+        f"of the functions with many minima that all were run on {_shown(first)} solves {descents[first]:.0%} of runs, "
+        f"{_shown(best)} {others[best]:.0%}" + ("" if starts is None else f", L-BFGS from many starts {starts:.0%}")
     )
     return Judgement(verdict if descents[first] or others[best] else UNDECIDED, told)
 

@@ -28,6 +28,7 @@ STRATEGIES = (
 )  # fmt: skip
 HYBRIDS = ("ga_lamarckian", "ga_informed_mutation", "snes_then_adam", "snes_adam_bandit", "es_adam")
 BASELINE = "adam"
+BATCH = 32  # examples a step
 # Weights, beyond which a covariance matrix takes most of the time, and a neighbourhood more passes than there are.
 MOST = {"cma": 3000, "tabu": 500}
 # Where a trial takes long, fewer methods are raced.
@@ -42,11 +43,6 @@ class Net:
     hidden: tuple[int, ...]
     epochs: int
     methods: tuple[str, ...] = ()  # that are raced on it, all where empty
-
-    @property
-    def batch(self) -> int:
-        """Examples a step."""
-        return 32
 
 
 # By name; `task_of` says how many weights each has.
@@ -90,7 +86,7 @@ def task_of(name: str, options: Options) -> Task:
         name=name.replace(" ", "_").replace(",", ""),
         title=f"{base.title}, {' - '.join(map(str, sizes))}",
         epochs=net.epochs,
-        batch_size=net.batch,
+        batch_size=BATCH,
     )
     return replace(task, train=partial(first_images, base), test=None) if net.data == "fashion_mnist" else task
 

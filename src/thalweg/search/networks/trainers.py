@@ -39,7 +39,7 @@ class Trainer:
     def __init__(
         self, network: nn.Module, loss: Loss, generator: torch.Generator | None = None, chunk: Any = AUTO
     ) -> None:
-        self.network, self.loss, self.chunk = network, loss, chunk
+        self.network, self.loss = network, loss
         root = torch.Generator().manual_seed(0) if generator is None else generator
         # Streams of their own: what one purpose draws moves no other.
         self.generator, searching, dropping = (_stream(root) for _ in range(3))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
+from thalweg.search.checks import check_whole
 from thalweg.search.spaces import Bits, Choices, Orders
 from thalweg.search.strategies.discrete import best_of, sizes
 
@@ -55,8 +56,7 @@ class DiscreteAnts(Algorithm):
     symmetric: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.population, int) or self.population < 1:
-            raise ValueError(f"population must be a whole number >= 1, got {self.population!r}")
+        check_whole(population=self.population)
         for name, most in (("evaporation", 1.0), ("elitism", 1.0), ("alpha", math.inf), ("beta", math.inf)):
             value = torch.as_tensor(getattr(self, name))
             if not bool(((value >= 0) & (value <= most)).all()):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
+from thalweg.search.checks import check_whole
 from thalweg.search.spaces import Bits, Choices, Orders
 from thalweg.search.strategies.discrete import ORDER_MOVES, best_of, drawn, move_count, moved, shaken
 
@@ -48,9 +49,8 @@ class DiscreteTabuSearch(Algorithm):
     shake: float = 0.2
 
     def __post_init__(self) -> None:
-        for name, least in (("neighbours", 1), ("tenure", 0), ("spread", 1), ("patience", 1)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
-                raise ValueError(f"{name} must be a whole number >= {least}, got {getattr(self, name)!r}")
+        check_whole(neighbours=self.neighbours, spread=self.spread, patience=self.patience)
+        check_whole(0, tenure=self.tenure)
         if self.move not in ORDER_MOVES:
             raise ValueError(f"move must be one of {', '.join(ORDER_MOVES)}, got {self.move!r}")
         if not 0 < self.shake <= 1:

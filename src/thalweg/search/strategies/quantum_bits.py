@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
+from thalweg.search.checks import check_whole
 from thalweg.search.spaces import Bits
 
 
@@ -46,9 +47,8 @@ class QEA(Algorithm):
     group: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("population", "local_migration", "global_migration", "group"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a whole number >= 1, got {getattr(self, name)!r}")
+        check_whole(population=self.population, local_migration=self.local_migration)
+        check_whole(global_migration=self.global_migration, group=self.group)
         if len(self.rotation) != 8:
             raise ValueError(f"rotation must be 8 numbers, one for each case, got {self.rotation}")
         if not 0 <= self.epsilon < 0.5:
