@@ -2,11 +2,12 @@
 
 import typer
 
-from thalweg.cli import listing, race, report, reproduce, rules, tune
+from thalweg.cli import evolve, listing, race, report, reproduce, rules, tune
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("race")(race.command)
 app.command("tune")(tune.command)
+app.command("evolve")(evolve.command)
 app.command("report")(report.command)
 app.command("reproduce")(reproduce.command)
 app.add_typer(rules.app, name="rules")

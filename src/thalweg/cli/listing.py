@@ -1,16 +1,19 @@
 """`thalweg methods`, `thalweg tasks` and `thalweg strategies`: what can be raced, and what can search."""
 
+import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.table import Table
 
 from thalweg.cli import options
-from thalweg.cli.console import output
+from thalweg.cli.console import end, output
 from thalweg.names import shown
 
 if TYPE_CHECKING:
     from thalweg.race.spaces import Dimension
+    from thalweg.search.algorithm import Algorithm
 
 
 def methods() -> None:
@@ -51,18 +54,36 @@ def tasks(data_dir: options.DataDir = None) -> None:
     _print("chars:FILE is a character model on any text. Your own: --task my_file.py:function; see docs/data.md.")
 
 
-def strategies() -> None:
-    """List the strategies that search without gradients: what each is for, over what, and its defaults."""
-    from thalweg.search.catalogue import ALGORITHMS, kinds
+def strategies(
+    name: Annotated[
+        str | None, typer.Argument(metavar="STRATEGY", help="One of them, such as cma, with all that is said of it.")
+    ] = None,
+) -> None:
+    """List the strategies that search without gradients, or show one: what it is for, over what, and its defaults."""
+    from thalweg.search.catalogue import ALGORITHMS, key_of, kinds
 
-    for name in ALGORITHMS:
-        for kind in kinds(name):
-            _print(f"{shown(name)}: {kind.title}", style="bold")
-            _print(f"    {kind.purpose}")
-            _print(f"    over: {', '.join(space.__name__ for space in kind.spaces)}")
-            _print(f"    defaults: {', '.join(f'{n}={v}' for n, v in kind().hyperparameters().items())}")
-            _print(f"    source: {kind.source}")
+    if name is not None:
+        try:
+            key = key_of(name)
+        except ValueError as error:
+            end(f"Error: {error}", 2)
+        for kind in kinds(key):
+            _print_strategy(key, kind)
+            _print(f"\n{inspect.getdoc(kind)}\n")
+        return
+    for key in ALGORITHMS:
+        for kind in kinds(key):
+            _print_strategy(key, kind)
     _print("\nAs methods of a race they train networks: thalweg methods. See docs/search.md.")
+    _print("`thalweg strategies NAME` says how one works, and what its hyperparameters are.")
+
+
+def _print_strategy(name: str, kind: "type[Algorithm]") -> None:
+    _print(f"{shown(name)}: {kind.title}", style="bold")
+    _print(f"    {kind.purpose}")
+    _print(f"    over: {', '.join(space.__name__ for space in kind.spaces)}")
+    _print(f"    defaults: {', '.join(f'{n}={v}' for n, v in kind().hyperparameters().items())}")
+    _print(f"    source: {kind.source}")
 
 
 def _extents(dimensions: "Iterable[Dimension]") -> str:

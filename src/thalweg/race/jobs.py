@@ -24,7 +24,7 @@ from thalweg.tasks import Task
 OURS = tuple(str(Path(str(module.__file__)).parent) for module in (thalweg, torch))
 
 # In an executor of threads jobs take turns: torch's number of threads and its global generator are the process's.
-_turn = threading.RLock()
+turn = threading.RLock()
 
 
 class EngineError(Exception):
@@ -37,8 +37,8 @@ class TrialFailed(ValueError):
 
 def measure_task(made_with: Mapping[str, str], task: Task | bytes, device: str) -> Arrangement:
     """What a worker does first: measures how the trials of a task are best trained."""
-    _check_versions(made_with)
-    with _turn:
+    check_versions(made_with)
+    with turn:
         task = _unpacked_task(task)
         with one_thread(), _blame(named(task)):
             return measure(task, device)
@@ -51,10 +51,10 @@ def run_job(
 
     Raises TrialFailed, naming task and method, where a trial raises or its metric is not a finite number.
     """
-    _check_versions(made_with)
-    with _turn:
+    check_versions(made_with)
+    with turn:
         task = _unpacked_task(task)
-        given: Sequence[Trial] = _unpacked(trials) if isinstance(trials, bytes) else trials
+        given: Sequence[Trial] = unpacked(trials) if isinstance(trials, bytes) else trials
         # Trials that train alone are nothing to each other, and it is well to know which one failed.
         together = [[trial] for trial in given] if arrangement == ALONE else [given]
         records = []
@@ -102,7 +102,14 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _unpacked(packed: bytes) -> Any:
+@lru_cache(maxsize=16)
+def kept(packed: bytes) -> Any:
+    """What was packed, unpacked once however often it is asked for. Raises EngineError as `unpacked` does."""
+    return unpacked(packed)
+
+
+def unpacked(packed: bytes) -> Any:
+    """What was packed. Raises EngineError where this machine lacks what it needs."""
     try:
         return cloudpickle.loads(packed)
     except Exception as error:  # whatever the modules of a user raise when they are imported
@@ -112,16 +119,12 @@ def _unpacked(packed: bytes) -> Any:
         ) from error
 
 
-@lru_cache(maxsize=16)
-def _kept(packed: bytes) -> Task:
-    return _unpacked(packed)
-
-
 def _unpacked_task(task: Task | bytes) -> Task:
-    return _kept(task) if isinstance(task, bytes) else task
+    return kept(task) if isinstance(task, bytes) else task
 
 
-def _check_versions(made_with: Mapping[str, str]) -> None:
+def check_versions(made_with: Mapping[str, str]) -> None:
+    """Raises EngineError where what a job was made with is another version than is here."""
     own = versions()
     for name, version in made_with.items():
         if own[name] != version:

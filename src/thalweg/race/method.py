@@ -19,7 +19,7 @@ from thalweg.race.record import Value
 from thalweg.race.result import MethodInfo
 from thalweg.race.searching import SEARCHED as SEARCHING_METHODS
 from thalweg.race.searching import Searched, Searching
-from thalweg.race.spaces import Space, check_space, scales_space, space_of, with_common
+from thalweg.race.spaces import Float, Space, check_space, common_space, scales_space, space_of, with_common
 from thalweg.race.sweeping import Sweeping
 from thalweg.race.through import Through
 from thalweg.rules import Rule
@@ -195,6 +195,15 @@ def method_from(path: str, name: str | None = None) -> Method:
     """
     optimizer = loaded(path)
     return _method(name or path.rpartition(":")[2], optimizer, optimizer.defaults, title=path)
+
+
+def method_of(rule: Rule, title: str = "", span: float = 30.0) -> Method:
+    """The method that trains with a rule of one's own. Its learning rate is searched around its default, a factor of
+    `span` either way; a rule without one is run as it is."""
+    own: dict[str, Value] = {"schedule": "constant", **rule.hyperparameters}
+    lr = float(rule.scalars(rule.hyperparameters)["lr"])
+    space = with_common((Float("lr", lr / span, lr * span),), own) if rule.reads_lr else common_space(own)
+    return Method(rule.name, rule, own, space, (), title or rule.text.replace("\n", "; "))
 
 
 def composed(name: str, parts: Composed) -> Method:

@@ -129,11 +129,11 @@ class Entrants:
         folder = None if data_dir is None else Path(data_dir)
         references: dict[str, str] = {}
         chosen_tasks, chosen_methods = [], []
-        for task in _listed("tasks", tasks, Task):
+        for task in listed("tasks", tasks, Task):
             found = find(task, folder) if isinstance(task, str) else task
             references[f"task {found.name}"] = task if isinstance(task, str) else ""
             chosen_tasks.append(found)
-        for method in _with_ablations(_listed("methods", methods, Method)):
+        for method in _with_ablations(listed("methods", methods, Method)):
             named = method_at(method) if isinstance(method, str) else method
             references[f"method {named.name}"] = method if isinstance(method, str) else ""
             chosen_methods.append(named)
@@ -240,15 +240,15 @@ def _info(task: Task) -> TaskInfo:
     )
 
 
-def _listed(argument: str, given: object, kind: type) -> list[Any]:
+def listed(argument: str, given: object, kind: type) -> list[Any]:
     """One, or several, each a name or of this kind; of text the names between the commas."""
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]
-    listed = list(given) if isinstance(given, Iterable) else [given]
-    for one in listed:
+    several = list(given) if isinstance(given, Iterable) else [given]
+    for one in several:
         if not isinstance(one, (str, kind)):
             raise ValueError(f"{argument} must be names or {kind.__name__}s, got {one!r}")
-    return listed
+    return several
 
 
 def _with_ablations(methods: Iterable[Method | str]) -> list[Method | str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -30,15 +31,18 @@ class Searcher(OneNetwork):
         searching = trial.method.optimizer
         assert isinstance(searching, Searching)
         generator = torch.Generator(device).manual_seed(trial.seed.generator(Stream.OPTIMIZER).initial_seed())
-        steps = trial.epochs * -(-len(trial.workload.train) // trial.batch)
+        per_epoch = -(-len(trial.workload.train) // trial.batch)
+        steps = trial.epochs * per_epoch
         with self._randomness:
             self.trainer = searching.make(
                 self.network, trial.workload.loss, generator, steps * GRADIENT, **trial.hyperparameters
             )
         if self.trainer.cost > steps * GRADIENT:
+            enough = math.ceil(self.trainer.cost / (GRADIENT * per_epoch))
             raise ValueError(
-                f"population of {trial.method.name} must be smaller, or the training longer: a generation costs "
-                f"{self.trainer.cost:g} passes, and there are {steps * GRADIENT} in all"
+                f"population of {trial.method.name} must be smaller, or the training longer, by epochs of at least "
+                f"{enough} (--epochs on the command line): a generation costs {self.trainer.cost:g} passes, and there "
+                f"are {steps * GRADIENT} in all"
             )
         self._credit = 0.0
 

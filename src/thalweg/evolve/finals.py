@@ -1,0 +1,77 @@
+"""The finals: the best candidates on seeds that the search never saw, so that no lucky score wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+
+from thalweg.evolve.entry import Entry
+from thalweg.evolve.evaluation import CHOICE, TEST, Job, evaluate
+from thalweg.evolve.search import JOB, Search, gathered
+from thalweg.race.engine import Here
+from thalweg.race.jobs import packed, versions
+from thalweg.tasks import Task
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate with its scores on fresh seeds, the means over the tasks: `choice` on validation parts, by which the
+    winner is chosen; `test` on test parts and on other seeds again, which says how good it is."""
+
+    entry: Entry
+    choice: tuple[float, ...]
+    test: tuple[float, ...]
+
+
+def finals(search: Search, executor: Executor, finalists: int, choices: int, tests: int) -> list[Finalist]:
+    """The best of a search, by how they do on fresh seeds, the best first. All are kept in the archive, so that nothing
+    is trained twice."""
+    best = [member.entry for member in search.breeder.islands.best]
+    full = len(search.settings.rungs) + 1
+    entries = [entry for entry in best if search.standing[entry].stage >= full][:finalists]
+    _train(search, executor, entries, CHOICE, choices)
+    _train(search, executor, entries, TEST, tests)
+    tested = [
+        Finalist(entry, _scores(entry, search.tasks, CHOICE, choices), _scores(entry, search.tasks, TEST, tests))
+        for entry in map(search.archive.entry, entries)
+    ]
+    return sorted(tested, key=lambda one: (-float(np.mean(one.choice)), one.entry.size, one.entry.id))
+
+
+def _train(search: Search, executor: Executor, entries: Sequence[int], stage: str, seeds: int) -> None:
+    """Trains each on the seeds of a stage that it has no score of."""
+    wanted = [
+        (entry, seed)
+        for entry in entries
+        for known in [set(search.archive.entry(entry).seeds(stage))]
+        for seed in range(seeds)
+        if seed not in known
+    ]
+    wanted.sort(key=lambda pair: pair[1])  # those of one seed are trained together
+    if not wanted:
+        return
+    tasks: Any = search.tasks if isinstance(executor, Here) else packed(search.tasks, "the tasks")
+    futures = {}
+    for start in range(0, len(wanted), JOB):
+        few = wanted[start : start + JOB]
+        rules = tuple(search.archive.entry(entry).rule for entry, _ in few)
+        job = Job(rules, tuple(seed for _, seed in few), (True,) * len(few), again=True, stage=stage)
+        future = executor.submit(evaluate, versions(), tasks, search.plan, job)
+        futures[future] = tuple(entry for entry, _ in few)
+    for entry, scores in gathered(futures):
+        for score in scores:
+            search.archive.score(search.archive.entry(entry), *astuple(score))
+    search.archive.commit(search.checkpoint())
+
+
+def _scores(entry: Entry, tasks: Sequence[Task], stage: str, seeds: int) -> tuple[float, ...]:
+    """The scores by seed, each the mean over the tasks."""
+    by_task = [
+        {score.seed: score.value for score in entry.scores if score.stage == stage and score.task == task.name}
+        for task in tasks
+    ]
+    return tuple(float(np.mean([own[seed] for own in by_task])) for seed in range(seeds))

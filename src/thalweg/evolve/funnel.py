@@ -1,0 +1,108 @@
+"""The funnel: of children that were bred, those that are worth an evaluation, and why the others are not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from thalweg.evolve.archive import Archive
+from thalweg.evolve.breeding import Child
+from thalweg.evolve.candidate import Candidate, candidate_of
+from thalweg.evolve.probes import Probe
+from thalweg.evolve.representation import Refused, Representation
+
+# What becomes of a child, as it is counted. A refusal is counted under its reason, too.
+GENERATED, REFUSED, REPEATED, BLIND, ALIKE, FRESH = "generated", "refused", "repeated", "blind", "alike", "fresh"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Children that were bred together: each with its entry in the archive, or None where it has none.
+
+    `fresh`: the entries that are to be evaluated; `ungated`: which of these no hurdle stops. `counts`: how many
+    children ended where.
+    """
+
+    number: int
+    children: tuple[tuple[Child, int | None], ...]
+    fresh: tuple[int, ...]
+    ungated: tuple[bool, ...]
+    counts: Mapping[str, int]
+
+
+class Funnel:
+    """Looks at children before anything is trained: what is no rule, what cannot learn, what is known already.
+
+    `control`: the share of candidates that no hurdle is to stop, drawn from `random`.
+    """
+
+    def __init__(
+        self, representation: Representation[Any], archive: Archive, probe: Probe, random: Random, control: float
+    ) -> None:
+        self.representation, self.archive, self.probe = representation, archive, probe
+        self.random, self.control = random, control
+
+    def candidate(self, child: Child) -> Candidate | str:
+        """The candidate that a child is, or why it is none."""
+        try:
+            return candidate_of(self.representation.rule(child.genome))
+        except Refused as refusal:
+            return str(refusal)
+
+    def known(self, candidate: Candidate | str) -> bool:
+        """Whether there is nothing to be learnt from it."""
+        return isinstance(candidate, str) or self.archive.known(candidate.canonical) is not None
+
+    def batch(self, number: int, bred: Sequence[tuple[Child, Candidate | str]]) -> Batch:
+        """Gives each child its entry: of an equal candidate, of one that behaves the same, or a new one."""
+        counts = Counter({GENERATED: len(bred)})
+        new: dict[str, tuple[Child, Candidate]] = {}
+        for child, candidate in bred:
+            if isinstance(candidate, str):
+                counts += Counter([REFUSED, f"{REFUSED}: {_kind(candidate)}"])
+            elif candidate.canonical in new or self.archive.known(candidate.canonical) is not None:
+                counts[REPEATED] += 1
+            else:
+                new[candidate.canonical] = child, candidate
+        fresh, blind = self._entered(number, new, counts)
+        children = tuple((child, self._entry(candidate, blind)) for child, candidate in bred)
+        ungated = tuple(self.random.random() < self.control for _ in fresh)
+        return Batch(number, children, tuple(fresh), ungated, dict(sorted(counts.items())))
+
+    def _entered(
+        self, number: int, new: Mapping[str, tuple[Child, Candidate]], counts: Counter[str]
+    ) -> tuple[list[int], set[str]]:
+        """Enters new candidates into the archive. Returns the entries of those that do what none has done before, and
+        the canonical forms of those whose steps the gradient does not change."""
+        rules = [candidate.rule for _, candidate in new.values()]
+        fresh, blind = list[int](), set[str]()
+        for (child, candidate), keys, sightless in zip(
+            new.values(), self.probe.keys(rules), self.probe.blind(rules), strict=True
+        ):
+            if sightless:
+                blind.add(candidate.canonical)
+                counts[BLIND] += 1
+            elif (alike := self.archive.alike(keys)) is not None:
+                self.archive.alias(candidate.canonical, alike)
+                counts[ALIKE] += 1
+            else:
+                entry = self.archive.add(
+                    candidate, born=number, keys=keys, parents=child.parents, operation=child.operation
+                )
+                fresh.append(entry.id)
+                counts[FRESH] += 1
+        return fresh, blind
+
+    def _entry(self, candidate: Candidate | str, blind: set[str]) -> int | None:
+        if isinstance(candidate, str) or candidate.canonical in blind:
+            return None
+        known = self.archive.known(candidate.canonical)
+        return None if known is None else known.id
+
+
+def _kind(reason: str) -> str:
+    """A reason without its numbers, so that equal ones are counted together."""
+    return "".join("#" if letter.isdigit() else letter for letter in reason)[:80]

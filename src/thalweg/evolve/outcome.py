@@ -1,0 +1,195 @@
+"""What comes out of an evolution: the winner written out, explained, compared, and put in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thalweg.evolve.evaluation import TEST, Job, evaluate
+from thalweg.evolve.finals import Finalist
+from thalweg.evolve.hurdle import false_rejects
+from thalweg.evolve.judgement import report as pages
+from thalweg.evolve.judgement.ablation import Ablation, ablations
+from thalweg.evolve.judgement.genealogy import Birth, line_of_descent
+from thalweg.evolve.judgement.nearest import nearest_known
+from thalweg.evolve.judgement.readable import readable
+from thalweg.evolve.judgement.retest import difference, retest
+from thalweg.evolve.result import Point, Result, front
+from thalweg.evolve.search import Search
+from thalweg.evolve.store import RACE, REPORT, WINNER, Store
+from thalweg.names import shown
+from thalweg.race.engine import Here
+from thalweg.race.jobs import packed, versions
+from thalweg.race.method import method_named, method_of
+from thalweg.race.races import race
+from thalweg.race.statistics.paired import SWAPPED
+from thalweg.rules import Rule
+from thalweg.tasks import Task
+
+if TYPE_CHECKING:
+    from thalweg.evolve.evolution import Ran
+
+RIVALS = ("heavy_ball", "nesterov", "rmsprop", "adam", "lion", "sgd")  # in the race with the winner
+RACED = {"seeds": 10, "budget": 9, "studies": 1, "repeats": 2}
+ABLATED = 12  # at most, of the parts of a rule
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What the outcome of an evolution is judged with.
+
+    `away`: tasks beside its own on which the winner is raced; `raced`: whether it is raced at all.
+    """
+
+    tasks: Sequence[Task]
+    away: Sequence[Task]
+    raced: bool
+    pool: Executor
+    workers: int
+    engine: str | Executor | None
+    tell: Callable[[str], None]
+
+
+def outcome(
+    title: str, ran: Mapping[str, Ran], store: Store, judge: Judge, settings: Sequence[tuple[str, str]]
+) -> Result:
+    """Judges what was found and writes report and optimizer. Raises ValueError where nothing learnt."""
+    found = ran["evolution"]
+    search, finalists = found.search, found.finalists
+    if not finalists:
+        raise ValueError(
+            f"nothing that was bred learns {' and '.join(task.name for task in judge.tasks)} in full training; give a "
+            "larger budget, or more epochs"
+        )
+    winner = finalists[0]
+    rule = readable(winner.entry.rule)
+    worst = _worst(search)
+    score = retest(winner.test, worst)
+    judge.tell("taking it apart")
+    parts = _ablations(search, judge, rule, winner, worst)
+    raced, away = _raced(rule, store, judge) if judge.raced else ([], [])
+    points = front(search)
+    counts = search.archive.counters()
+    page = pages.EvolutionReport(
+        title=title,
+        metric=judge.tasks[0].metric.title,
+        percent=judge.tasks[0].metric.percent,
+        settings=tuple(settings),
+        best=pages.best_of(rule, score),
+        nearest=nearest_known(rule).sentence,
+        history=tuple(pages.Batch(row.batch, row.candidates, row.best, row.mean) for row in search.history),
+        funnel=tuple(_funnel(search, counts)),
+        refusals=tuple(
+            pages.Stage(name.removeprefix("refused: "), int(count))
+            for name, count in counts.items()
+            if name.startswith("refused: ")
+        ),
+        hurdle=_hurdle(search),
+        front=tuple(pages.FrontPoint(point.size, point.score, _equations(point)) for point in points),
+        lineage=_lineage(search, winner.entry.id),
+        finalists=tuple(
+            pages.Finalist(f"{place}", readable(one.entry.rule).text, retest(one.test, worst), one is winner)
+            for place, one in enumerate(finalists, start=1)
+        ),
+        ablations=tuple(parts),
+        controls=tuple(_controls(ran, winner, worst)),
+        race=tuple(raced),
+        away=tuple(away),
+    )
+    rule.export(store.path(WINNER))
+    pages.write_report(page, store.path(REPORT))
+    return Result(rule, score, tuple(finalists), points, tuple(search.history), counts, page, store.folder)
+
+
+def _worst(search: Search) -> float:
+    """What a run that diverged counts as: what an answer gets that does not look at the input."""
+    return search.chance if search.chance is not None else 0.0
+
+
+def _equations(point: Point) -> str:
+    return readable(point.rule).text
+
+
+def _funnel(search: Search, counts: Mapping[str, float]) -> Iterator[pages.Stage]:
+    """What became of the candidates, from the bred to the ones trained in full."""
+    for name, title in (
+        ("generated", "bred"), ("refused", "refused: no rule"), ("repeated", "repeats by form"),
+        ("blind", "blind to the gradient"), ("alike", "repeats by behaviour"), ("fresh", "evaluated"),
+    ):  # fmt: skip
+        yield pages.Stage(title, int(counts.get(name, 0)))
+    stages = search.archive.stages()
+    for stage in (*search.hurdles, "full"):
+        if stage != "proxy":
+            yield pages.Stage("trained in full" if stage == "full" else f"came to {stage}", stages.get(stage, 0))
+
+
+def _hurdle(search: Search) -> pages.HurdleLoss | None:
+    if not search.control.viable:
+        return None
+    lost = false_rejects(search.control.lost, search.control.viable)
+    return pages.HurdleLoss(lost.viable, lost.lost, lost.rate, lost.low, lost.high)
+
+
+def _lineage(search: Search, of: int) -> tuple[Birth, ...]:
+    """The line of descent of a candidate."""
+    births, waiting = dict[int, Birth](), [of]
+    while waiting:
+        entry = search.archive.entry(waiting.pop())
+        values = entry.values("full") or tuple(score.value for score in entry.scores[-1:])
+        score = float(np.mean(values)) if values else float("-inf")
+        births[entry.id] = Birth(entry.id, entry.parents, entry.operation, entry.born, entry.rule.text, score)
+        waiting += [parent for parent in entry.parents if parent not in births and parent not in waiting]
+    return line_of_descent(births.values(), of)
+
+
+def _controls(ran: Mapping[str, Ran], winner: Finalist, worst: float) -> Iterator[pages.Compared]:
+    """The winner against those of other searches with the same budget, on the same seeds."""
+    for name, other in ran.items():
+        if name != "evolution" and other.finalists:
+            yield _compared(name, winner.test, other.finalists[0].test, worst)
+
+
+def _compared(label: str, ours: Sequence[float], theirs: Sequence[float], worst: float) -> pages.Compared:
+    found = difference(ours, theirs, worst=worst)
+    means = retest(ours, worst).mean, retest(theirs, worst).mean
+    return pages.Compared(label, *means, found.mean, found.low, found.high, found.n, found.verdict)
+
+
+def _ablations(search: Search, judge: Judge, rule: Rule, winner: Finalist, worst: float) -> list[pages.Compared]:
+    """What is left of the winner without each of its parts, trained on the seeds of its test."""
+    parts: list[Ablation] = ablations(rule)[:ABLATED]
+    if not parts:
+        return []
+    tasks = judge.tasks if isinstance(judge.pool, Here) else packed(list(judge.tasks), "the tasks")
+    futures = []
+    for seed in range(len(winner.test)):
+        rules = tuple(part.rule for part in parts)
+        job = Job(rules, (seed,) * len(rules), (True,) * len(rules), again=True, stage=TEST)
+        futures.append(judge.pool.submit(evaluate, versions(), tasks, search.plan, job))
+    by_seed = [[float(np.mean([score.value for score in own])) for own in future.result()] for future in futures]
+    scores = np.array(by_seed).T
+    return [_compared(part.title, own.tolist(), winner.test, worst) for part, own in zip(parts, scores, strict=True)]
+
+
+def _raced(rule: Rule, store: Store, judge: Judge) -> tuple[list[pages.Compared], list[pages.Compared]]:
+    """The winner against tuned known optimizers, on its own tasks and on those away from home."""
+    judge.tell("racing it")
+    tasks = [*judge.tasks, *judge.away]
+    result = race(
+        tasks, [method_of(rule), *(method_named(name) for name in RIVALS)], baseline=rule.name,
+        store=store.path(RACE), engine=judge.engine, workers=judge.workers, **RACED,
+    )  # fmt: skip
+    home = {task.name for task in judge.tasks}
+    rows: tuple[list[pages.Compared], list[pages.Compared]] = [], []
+    for one in result.verdicts:
+        ours, theirs = (result.summary.means[one.task, name] for name in (rule.name, one.method))
+        row = pages.Compared(
+            shown(one.method), ours, theirs, -one.difference, -one.high, -one.low, one.seeds,
+            SWAPPED.get(one.verdict, one.verdict), one.task,
+        )  # fmt: skip
+        rows[one.task not in home].append(row)
+    return rows

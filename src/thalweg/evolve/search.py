@@ -1,0 +1,259 @@
+"""The search: breeds a batch while the one before is trained, and commits after each, so that nothing is ever lost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import astuple, dataclass
+from random import Random
+from typing import Any
+
+from thalweg.evolve.archive import Archive
+from thalweg.evolve.breeding import Breeder, Child, Islands, Member
+from thalweg.evolve.entry import Score
+from thalweg.evolve.evaluation import FULL, PROXY, Job, Plan, evaluate, rung_named
+from thalweg.evolve.funnel import Batch, Funnel
+from thalweg.evolve.hurdle import Control, RollingHurdle, chance_level
+from thalweg.evolve.settings import Settings
+from thalweg.evolve.standing import Standing, Standings
+from thalweg.race.engine import Here, completed
+from thalweg.race.jobs import packed, versions
+from thalweg.tasks import Task
+
+JOB = 64  # candidates that one process evaluates at a time; fixed, so that no result depends on the number of workers
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a batch came to: candidates so far, the best standing's mean over so many scores, the mean of all members
+    that were trained in full, and the examples trained on so far."""
+
+    batch: int
+    candidates: int
+    best: float
+    scores: int
+    mean: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an evolution is: the last row, the best rule's entry, and what was counted."""
+
+    row: Row
+    best: int | None
+    counts: Mapping[str, float]
+
+
+class Search:
+    """An evolution under way. Everything that decides how it goes on is in `checkpoint`, and the archive beside it."""
+
+    def __init__(
+        self, settings: Settings, plan: Plan, tasks: Sequence[Task], archive: Archive, breeder: Breeder, funnel: Funnel
+    ) -> None:
+        self.settings, self.plan, self.tasks = settings, plan, list(tasks)
+        self.archive, self.breeder, self.funnel = archive, breeder, funnel
+        self.standings = Standings(settings, [task.name for task in tasks])
+        self.chance = chance_level(self.tasks[0])
+        floor = -math.inf if self.chance is None else self.chance
+        self.hurdles = {rung_named(share): RollingHurdle(settings.quantile, floor=floor) for share in settings.rungs}
+        if settings.proxy:
+            self.hurdles[PROXY] = RollingHurdle(settings.quantile)
+        self.control = Control(settings.control)
+        self.standing: dict[int, Standing] = {}
+        self.number, self.history = 0, list[Row]()
+        self.pending: Batch | None = None
+        self.again: list[tuple[int, int]] = []  # entries to be evaluated again in the batch that is pending, with seeds
+        if archive.checkpoint is not None:
+            self._restore(json.loads(archive.checkpoint))
+
+    @property
+    def candidates(self) -> int:
+        """How many were generated, those of the pending batch aside."""
+        return self.history[-1].candidates if self.history else 0
+
+    def run(self, executor: Executor, spent: Callable[[int], bool], tell: Callable[[Progress], None]) -> None:
+        """Goes on until the budget is `spent`, which is asked with the number of candidates after every batch."""
+        tasks: Any = self.tasks if isinstance(executor, Here) else packed(self.tasks, "the tasks")
+        if self.pending is None and not self.history:
+            self.pending = self._bred(0)
+        while self.pending is not None and not spent(self.candidates):
+            futures = self._submitted(executor, tasks, self.pending)
+            ahead = None if self.settings.search == "generational" else self._bred(self.pending.number + 1)
+            scores = gathered(futures)
+            self._absorb(self.pending, scores)
+            self.pending = ahead or self._bred(self.pending.number + 1)
+            self.again = self._contenders()
+            self.archive.commit(self.checkpoint())
+            tell(self.progress())
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        best = self.breeder.islands.best
+        return Progress(self.history[-1], best[0].entry if best else None, self.archive.counters())
+
+    # One batch
+
+    def _bred(self, number: int) -> Batch:
+        """The next children, in the funnel. What is known already is bred anew a few times."""
+        children: list[Child] = self.breeder.first() if number == 0 else []
+        if number:
+            for place in range(self.breeder.size() * self.settings.islands):
+                children.append(self.breeder.child(place, self.standing))
+        bred = [(child, self.funnel.candidate(child)) for child in children]
+        if number:
+            for _ in range(self.settings.retries):
+                for place, (_, candidate) in enumerate(bred):
+                    if self.funnel.known(candidate):
+                        child = self.breeder.child(place, self.standing)
+                        bred[place] = child, self.funnel.candidate(child)
+        return self.funnel.batch(number, bred)
+
+    def _submitted(self, executor: Executor, tasks: Any, batch: Batch) -> dict[Future[Any], tuple[int, ...]]:
+        """The jobs of a batch, each future with the entries that it is about."""
+        hurdles = {stage: hurdle.threshold for stage, hurdle in self.hurdles.items()}
+        futures: dict[Future[Any], tuple[int, ...]] = {}
+
+        def submit(entries: Sequence[int], **job: Any) -> None:
+            rules = tuple(self.archive.entry(entry).rule for entry in entries)
+            made = Job(rules, hurdles=hurdles, **job)
+            futures[executor.submit(evaluate, versions(), tasks, self.plan, made)] = tuple(entries)
+
+        for start in range(0, len(batch.fresh), JOB):
+            entries, ungated = batch.fresh[start : start + JOB], batch.ungated[start : start + JOB]
+            submit(entries, seeds=(0,) * len(entries), ungated=ungated)
+        if self.again:
+            entries, seeds = zip(*self.again, strict=True)
+            submit(entries, seeds=seeds, ungated=(True,) * len(entries), again=True)
+        return futures
+
+    def _absorb(self, batch: Batch, scores: Sequence[tuple[int, list[Score]]]) -> None:
+        """Keeps the scores, moves hurdles, standings and populations, and notes what the batch came to."""
+        examples = self.history[-1].examples if self.history else 0
+        for entry, own in scores:
+            for score in own:
+                self.archive.score(self.archive.entry(entry), *astuple(score))
+                examples += score.examples
+        self._see_control(batch, scores)
+        for stage, hurdle in self.hurdles.items():
+            hurdle.see([score.value for _, own in scores for score in own if score.stage == stage])
+        for name, amount in batch.counts.items():
+            self.archive.count(name, amount)
+        children = [(child, entry) for child, entry in batch.children if entry is not None]
+        self.breeder.take_in(children, self._standings(entry for _, entry in children), batch.number)
+        self.standing = self._standings()
+        self.number = batch.number
+        self.history.append(self._row(batch, examples))
+
+    def _standings(self, others: Iterable[int] = ()) -> dict[int, Standing]:
+        """Those of all members, and of others."""
+        entries = {member.entry for member in self.breeder.islands.everyone()}.union(others)
+        return self.standings.of({entry: self.archive.entry(entry).scores for entry in sorted(entries)})
+
+    def _see_control(self, batch: Batch, scores: Sequence[tuple[int, list[Score]]]) -> None:
+        """Notes which of the candidates that no hurdle stopped one would have stopped, and which turned out well: at
+        four fifths of the way from chance to the best of all."""
+        best = self.breeder.islands.best
+        if not best:
+            return
+        top, chance = self.standing[best[0].entry].mean, self.chance or 0.0
+        ungated = {entry for entry, free in zip(batch.fresh, batch.ungated, strict=True) if free}
+        for entry, own in scores:
+            full = [score.value for score in own if score.stage == FULL]
+            if entry in ungated and full:
+                stopped = any(
+                    score.value < self.hurdles[score.stage].threshold for score in own if score.stage in self.hurdles
+                )
+                self.control.see([stopped], [min(full) >= chance + 0.8 * (top - chance)])
+
+    def _row(self, batch: Batch, examples: int) -> Row:
+        best = self.breeder.islands.best
+        members = {member.entry for member in self.breeder.islands.everyone()}
+        full = len(self.settings.rungs) + 1
+        means = [own.mean for entry in sorted(members) if (own := self.standing[entry]).stage >= full]
+        top = self.standing[best[0].entry] if best else None
+        return Row(
+            batch.number, self.candidates + len(batch.children), top.mean if top else float("-inf"),
+            top.scores if top else 0, sum(means) / len(means) if means else float("-inf"), examples,
+        )  # fmt: skip
+
+    def _contenders(self) -> list[tuple[int, int]]:
+        """The best that have too few scores, each with the seed that it has not been trained with."""
+        chosen = []
+        for member in self.breeder.islands.best[: self.settings.contenders]:
+            standing = self.standing[member.entry]
+            if standing.stage > len(self.settings.rungs) and standing.scores < self.settings.seeds:
+                chosen.append((member.entry, standing.scores))
+        return chosen
+
+    # From one process to the next
+
+    def checkpoint(self) -> str:
+        """All that decides how the search goes on, as JSON."""
+        islands, genome = self.breeder.islands, self.breeder.representation.to_json
+        assert self.pending is not None
+        kept = {
+            "number": self.number,
+            "history": [list(vars(row).values()) for row in self.history],
+            "randoms": [_random_state(random) for random in (self.breeder.random, self.funnel.random)],
+            "representation": self.breeder.representation.state(),
+            "hurdles": {stage: hurdle.state() for stage, hurdle in self.hurdles.items()},
+            "control": self.control.state(),
+            "islands": [[[m.entry, genome(m.genome)] for m in members] for members in (*islands.members, islands.best)],
+            "pending": {
+                "number": self.pending.number,
+                "children": [
+                    [genome(child.genome), child.operation, list(child.parents), child.island, entry]
+                    for child, entry in self.pending.children
+                ],
+                "fresh": list(self.pending.fresh),
+                "ungated": list(self.pending.ungated),
+                "counts": dict(self.pending.counts),
+            },
+            "again": [list(pair) for pair in self.again],
+        }
+        return json.dumps(kept)
+
+    def _restore(self, kept: Mapping[str, Any]) -> None:
+        representation = self.breeder.representation
+        representation.restore(kept["representation"])
+        self.number = kept["number"]
+        self.history = [Row(*row) for row in kept["history"]]
+        for random, state in zip((self.breeder.random, self.funnel.random), kept["randoms"], strict=True):
+            random.setstate((state[0], tuple(state[1]), state[2]))
+        for stage, state in kept["hurdles"].items():
+            self.hurdles[stage].restore(state)
+        self.control.restore(kept["control"])
+        groups = [[Member(entry, representation.from_json(data)) for entry, data in own] for own in kept["islands"]]
+        self.breeder.islands = Islands(groups[:-1], groups[-1])
+        pending = kept["pending"]
+        children = tuple(
+            (Child(representation.from_json(data), operation, tuple(parents), island), entry)
+            for data, operation, parents, island, entry in pending["children"]
+        )
+        self.pending = Batch(
+            pending["number"], children, tuple(pending["fresh"]), tuple(pending["ungated"]), pending["counts"]
+        )
+        self.again = [(entry, seed) for entry, seed in kept["again"]]
+        self.standing = self._standings()
+
+
+def gathered(futures: Mapping[Future[Any], tuple[int, ...]]) -> list[tuple[int, list[Score]]]:
+    """The scores of each entry, in the order in which the jobs were submitted, whichever ends first."""
+    waiting = dict(futures)
+    while waiting:
+        for future in completed(waiting):
+            del waiting[future]
+    return [pair for future, entries in futures.items() for pair in zip(entries, future.result(), strict=True)]
+
+
+def _random_state(random: Random) -> list[Any]:
+    version, state, gauss = random.getstate()
+    return [version, list(state), gauss]
+
+
+def _viable(best: float) -> float:
+    """The least score of a candidate that it would be a pity to lose."""
+    return best - 0.1 * abs(best)
