@@ -286,7 +286,7 @@ def test_what_cannot_be_is_refused():
         r"shake must be in \(0, 1\], got 0": lambda: DiscreteTabuSearch(shake=0),
         r"move must be one of reversal, swap, got 'jump'": lambda: DiscreteTabuSearch(move="jump"),
         r"population must be a whole number >= 1, got 0": lambda: DiscreteAnts(population=0),
-        r"evaporation must be >= 0 and <= 1, got 1.5": lambda: DiscreteAnts(evaporation=1.5),
+        r"evaporation must be in \[0, 1\], got 1.5": lambda: DiscreteAnts(evaporation=1.5),
         r"p_best must be in \(0, 1\), got 1": lambda: DiscreteAnts(p_best=1),
         r"heuristic must be of shape \(4, 4\), got \(4, 3\)": lambda: ants_that_know(torch.ones(4, 3), Orders(4)),
         r"heuristic must be positive and finite": lambda: ants_that_know(torch.zeros(4, 2), Bits(4)),

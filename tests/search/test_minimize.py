@@ -1,6 +1,7 @@
 """`minimize`: what it counts, when it stops, what it makes of f, and that it goes on as if nothing had happened."""
 
 import functools
+import io
 import pickle
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -9,11 +10,24 @@ import numpy as np
 import pytest
 import torch
 from search.functions import HIGH, LOW, Function, evaluations_to, strategy_for
-from search.scripted import Countdown, Recorded, bowl
+from search.scripted import Countdown, Recorded, bowl, interrupted_after
 
-from thalweg.search import IPOP, LBFGS, Bits, Descent, History, Strategy, minimize
+from thalweg.search import (
+    IPOP,
+    LBFGS,
+    Bits,
+    Box,
+    Descent,
+    History,
+    Strategy,
+    checkpoint,
+    minimize,
+    train_without_gradients,
+)
 from thalweg.search.convergence import quartiles
 from thalweg.search.functions.objective import _Call
+from thalweg.search.functions.tally import Tally
+from thalweg.search.strategies.particle_swarm import PSO
 
 BOUNDS = (-5.0, 5.0)
 RUNS = 3
@@ -246,6 +260,45 @@ def test_points_where_f_raises_can_count_as_worst(vectorized):
         minimize(fussy, (-5.0, 1.0), 3, strategy="pso", vectorized=vectorized, errors="worst")
 
 
+# f of one point that is taken for one of many
+
+
+def columns(x):
+    """SciPy's rosen has a point in each column."""
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum(0)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 10])
+@pytest.mark.parametrize(
+    "f", [columns, lambda x: x[0] ** 2 + x[-1] ** 2, lambda x: sum(x**2), lambda x: (x**2).sum(0)], ids=range(4)
+)
+def test_a_function_of_one_point_is_refused_where_there_are_as_many_points_as_dimensions(f, dim):
+    with pytest.raises((ValueError, IndexError)) as refused:
+        minimize(f, BOUNDS, dim, strategy="random", population=dim, budget=100)
+    said = [str(refused.value), *getattr(refused.value, "__notes__", ())]
+    assert any("one that takes a single point needs vectorized=False" in each for each in said)
+
+
+def test_to_see_whether_it_takes_one_point_f_is_not_asked_for_another():
+    """By no points at all, and once."""
+    f = Recorded(bowl)
+    result = minimize(f, BOUNDS, 3, strategy="random", population=3, budget=12)
+    assert f.sizes == [3, 0, 3, 3, 3]
+    assert result.evals == 12
+
+
+def test_a_function_that_cannot_take_no_points_is_asked_for_one():
+    sizes = []
+
+    def f(x):
+        sizes.append(len(x))
+        return torch.stack([bowl(row) for row in x])  # which raises for none
+
+    arguments = dict(bounds=BOUNDS, dim=3, strategy="random", population=3, budget=12)
+    assert same(minimize(f, **arguments), minimize(bowl, **arguments))
+    assert sizes == [3, 0, 1, 3, 3, 3]
+
+
 # When it stops
 
 
@@ -270,6 +323,12 @@ def test_a_callback_is_told_of_each_generation_and_may_stop():
     assert [(generation, evals) for generation, evals, _ in told] == [(1, 100), (2, 200), (3, 300)]
     assert [f for *_, f in told] == result.history.at([100, 200, 300]).tolist()
     assert result.reason == "callback"
+
+
+@pytest.mark.parametrize("truth", [torch.tensor(True), np.True_, 1], ids=repr)
+def test_a_callback_says_stop_by_anything_that_is_true(truth):
+    assert minimize(bowl, BOUNDS, 3, strategy="random", callback=lambda _: truth).reason == "callback"
+    assert minimize(bowl, BOUNDS, 3, strategy="random", callback=lambda _: not truth).reason == "budget"
 
 
 def test_a_strategy_goes_on_from_where_it_is():
@@ -371,6 +430,22 @@ def test_what_a_callback_raises_passes_on_and_nothing_is_lost(tmp_path):
     assert sum(f.sizes) == 880 - 4 * 40
 
 
+@pytest.mark.parametrize(("owner", "name"), [(PSO, "sample"), (PSO, "update"), (Tally, "add")])
+def test_a_search_broken_off_between_calls_of_f_goes_on_from_the_last_whole_generation(
+    tmp_path, monkeypatch, owner, name
+):
+    """By Ctrl-C, where what the strategy knows has changed and what is counted has not."""
+    arguments = dict(bounds=BOUNDS, dim=3, strategy="pso", budget=900)
+    store, f = tmp_path / "search.pt", Recorded(bowl)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "_SPARING", 0.0)  # it keeps the state after every generation
+        patched.setattr(owner, name, interrupted_after(getattr(owner, name), calls=7))
+        with pytest.raises(KeyboardInterrupt):
+            minimize(bowl, **arguments, store=store, store_every=1e9)
+    assert same(minimize(f, **arguments, store=store), minimize(bowl, **arguments))
+    assert sum(f.sizes) == 880 - 6 * 40
+
+
 def test_a_made_strategy_that_was_interrupted_goes_on_in_a_fresh_one(tmp_path):
     def arguments():
         generator = torch.Generator().manual_seed(7)
@@ -407,11 +482,33 @@ def test_the_file_of_another_search_is_refused_and_left_as_it_is(other, words, t
     assert arguments["store"].read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"", b"no such thing", pickle.dumps({"a": 1})])
+def test_the_file_of_a_training_is_refused_as_that(tmp_path):
+    store = tmp_path / "training"
+    network = torch.nn.Linear(2, 1)
+    data = torch.ones(4, 2), torch.zeros(4, 1)
+    train_without_gradients(network, torch.nn.functional.mse_loss, data, budget=20, store=store)
+    with pytest.raises(ValueError, match="holds another search: its kind is train_without_gradients, not minimize"):
+        minimize(bowl, BOUNDS, 3, store=store)
+
+
+def test_a_folder_is_no_file_of_a_search(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+        minimize(bowl, BOUNDS, 3, store=tmp_path)
+
+
+def saved(value):
+    content = io.BytesIO()
+    torch.save(value, content)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no such thing", pickle.dumps({"a": 1}), saved({"a": 1}), saved(torch.ones(3)), saved(Box)]
+)
 def test_a_file_that_is_no_search_is_refused_and_left_as_it_is(content, tmp_path):
     store = tmp_path / "search.pt"
     store.write_bytes(content)
-    with pytest.raises(ValueError, match=r"store must be a file that a search wrote, but .*search.pt' is none"):
+    with pytest.raises(ValueError, match=r"a file that a search wrote, but .*search.pt' is none; name another .* it$"):
         minimize(bowl, BOUNDS, 3, strategy="random", store=store)
     assert store.read_bytes() == content
 
@@ -469,6 +566,12 @@ def test_integers_of_numpy_are_integers(tmp_path):
         assert torch.equal(result.evals, expected.evals)
 
 
+@pytest.mark.parametrize("convert", [np.array, torch.tensor, tuple])
+def test_seeds_come_in_any_sequence(convert):
+    arguments = dict(bounds=BOUNDS, dim=3, strategy="random", budget=200, runs=3)
+    assert same(minimize(bowl, **arguments, seed=convert([3, 4, 5])), minimize(bowl, **arguments, seed=[3, 4, 5]))
+
+
 REFUSED = {
     "no function": (dict(f=3), r"f must be a function of points, got 3"),
     "a strategy that there is not": (dict(strategy="randon"), r"'randon' is unknown \(did you mean random\?\)"),
@@ -504,6 +607,21 @@ REFUSED = {
     "a truth for a budget": (dict(budget=True), r"budget must be a whole number >= 1, got True"),
     "a truth for a seed": (dict(seed=True), r"seed must be a whole number >= 0, .* got True"),
     "a store at no time": (dict(store="s.pt", store_every="a"), r"store_every must be a number, got 'a'"),
+    "a callback that cannot be called": (dict(callback=3), r"callback must be a function or None, got 3"),
+    "seeds that are no whole numbers": (dict(seed=np.array([0.5])), r"seed must be a whole number >= 0, .* got array"),
+    "an executor that was not made": (
+        dict(executor=ThreadPoolExecutor, vectorized=False),
+        r"executor must be a concurrent.futures.Executor or None, got <class",
+    ),
+    "a store that is no path": (dict(store=5), r"store must be the path of a file, got 5"),
+    "a device that there is not": (dict(device="gpu"), r"device must be one that torch has here, .* got 'gpu'"),
+    "a learning rate in words": (dict(refine=lambda: Descent(lr="a")), r"lr must be > 0.* got 'a'"),
+    "a tolerance in words": (dict(refine=lambda: LBFGS(tolerance="a")), r"tolerance must be >= 0, got 'a'"),
+    "a factor in words": (dict(restarts=lambda: IPOP(factor="a")), r"factor must be >= 1, got 'a'"),
+    "bits by default": (
+        dict(strategy="cma", bounds=Bits(3), dim=None),
+        r"strategy must .* searches Bits, such as .*qea.* got CMA",
+    ),
     "bits that are refined": (dict(bounds=Bits(3), refine="lbfgs"), r"refine must be None where points are of Bits"),
 }
 

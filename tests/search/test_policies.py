@@ -227,6 +227,14 @@ def test_weights_of_another_shape_are_refused(shape):
         EpisodeReturn("cart-pole", nn.Linear(4, 2))(torch.zeros(shape))
 
 
+def test_no_policies_play_no_episodes_and_draw_nothing():
+    generator = torch.Generator().manual_seed(0)
+    objective = EpisodeReturn("cart-pole", nn.Linear(4, 2), episodes=3, generator=generator)
+    assert objective.returns(torch.zeros(0, 10)).shape == (0, 3)
+    assert objective.steps == 0
+    assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
+
+
 class Reading(nn.Linear):
     def forward(self, seen):
         return super().forward(seen) * float(seen.sum() > 0)

@@ -199,7 +199,9 @@ def test_what_cannot_be_is_refused():
         r"population must be a whole number >= 1, got 0": lambda: QEA(population=0),
         r"rotation must be 8 numbers": lambda: QEA(rotation=(0.0, 0.01)),
         r"epsilon must be in \[0, 0.5\), got 0.5": lambda: QEA(epsilon=0.5),
-        r"bounds must be of Bits for QEA, got Orders": lambda: Strategy("qea", Orders(3)),
+        r"strategy must be one that searches Orders, such as .* got QEA, which searches Bits": lambda: Strategy(
+            "qea", Orders(3)
+        ),
     }.items():
         with pytest.raises(ValueError, match=words):
             make()

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from search.networks import stream
+from search.scripted import interrupted_after
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from thalweg.search import quantised, train_without_gradients
+from thalweg.search import Population, checkpoint, quantised, train_without_gradients
 from thalweg.search.networks.batches import Batches
 from thalweg.search.strategies.controls import RandomSearch
 from thalweg.search.strategies.natural_evolution import SNES
@@ -288,6 +289,16 @@ def test_time_and_callbacks_end_it():
     assert (result.reason, result.evals) == ("callback", 60)
 
 
+@pytest.mark.parametrize("truth", [torch.tensor(True), np.True_, 1], ids=repr)
+def test_a_callback_says_stop_by_anything_that_is_true(truth):
+    assert train(callback=lambda generation: truth).reason == "callback"
+
+
+@pytest.mark.parametrize("truth", [None, torch.tensor(False), np.False_, 0], ids=repr)
+def test_a_callback_says_go_on_by_anything_that_is_not(truth):
+    assert train(callback=lambda generation: truth).reason == "budget"
+
+
 @pytest.mark.parametrize("rows", [slice(None), slice(3, 4)], ids=["all data", "one row"])
 def test_data_that_are_nan_end_it_at_the_first_generation(rows):
     x, y = blobs()
@@ -360,6 +371,36 @@ def test_a_training_that_is_interrupted_ends_with_the_bits_of_one_that_is_not(tm
     assert same(again, whole)
 
 
+@pytest.mark.parametrize(("owner", "name"), [(Population, "losses"), (SNES, "update")])
+def test_a_training_broken_off_within_a_generation_goes_on_from_the_last_whole_one(tmp_path, monkeypatch, owner, name):
+    """By Ctrl-C, when masks are drawn already, or the mean has moved, for a generation that is not counted yet."""
+    options = {"module": mlp((2, 6, 3), stream(0), dropout=0.3), "batch_size": 40, "budget": 600}
+    store, whole, seen = tmp_path / "training", train(**options), []
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "_SPARING", 0.0)  # it keeps the state after every generation
+        patched.setattr(owner, name, interrupted_after(getattr(owner, name), calls=7))
+        with pytest.raises(KeyboardInterrupt):
+            train(store=store, store_every=1e9, **options)
+    assert same(train(store=store, callback=seen.append, **options), whole)
+    assert len(seen) == len(whole.history) - 6
+
+
+def test_what_a_loss_raises_loses_no_generation_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_SPARING", 0.0)
+    calls = []
+
+    def loss(outputs, targets):
+        if len(calls) == 60:
+            raise ZeroDivisionError
+        calls.append(1)
+        return cross_entropy(outputs, targets)
+
+    with pytest.raises(ZeroDivisionError):
+        train(loss=loss, chunk="loop", store=tmp_path / "training", store_every=1e9)
+    kept = torch.load(tmp_path / "training", weights_only=True)
+    assert len(kept["thalweg search 1"]["history"]) == 2
+
+
 def test_a_resumed_training_takes_the_chunk_that_was_timed(tmp_path):
     first = train(budget=40, chunk="auto", store=tmp_path / "training")
     assert first.chunk != "auto"
@@ -376,10 +417,15 @@ def test_a_stored_training_can_be_given_a_larger_budget(tmp_path):
     [
         ({"data": blobs(seed=5)}, "data"),
         ({"strategy": "pgpe"}, "strategy"),
-        ({"batch_size": 10, "validate_every": 1}, "batches"),
-        ({"seed": 1}, "seeds"),
-        ({"scale": 1.0}, "weights"),
+        ({"batch_size": 10, "validate_every": 1}, "batch_size"),
+        ({"seed": 1}, "seed"),
+        ({"scale": 1.0}, "scale"),
         ({"training": False}, "training"),
+        ({"loss": lambda outputs, targets: cross_entropy(2 * outputs, targets)}, "loss_fn"),
+        ({"module": mlp((2, 7, 3), stream(0))}, "module"),
+        ({"module": mlp((2, 6, 3), stream(1))}, "weights"),
+        ({"params": lambda name, w: w.dim() > 1}, "params"),
+        ({"generator": stream(0)}, "seed"),
     ],
 )
 def test_a_store_of_another_training_is_refused(tmp_path, other, named):
@@ -415,6 +461,12 @@ def test_the_examples_of_the_page_run():
 # Bad input
 
 
+def with_nan(model):
+    with torch.no_grad():
+        model[0].bias[1] = math.nan
+    return model
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -439,6 +491,21 @@ def test_the_examples_of_the_page_run():
         ({"data": (torch.zeros(3, 2), torch.zeros(2))}, "data has 3 inputs but 2 targets"),
         ({"validation": 5}, "validation must be Examples, .* got int"),
         ({"loss": lambda outputs, targets: outputs}, "loss_fn must return one number .* got a tensor of shape"),
+        ({"callback": 3}, "callback must be a function or None, got 3"),
+        ({"callback": lambda _: torch.ones(2)}, r"callback must return True to stop, or None or False, got tensor"),
+        ({"store": 5}, "store must be the path of a file, got 5"),
+        ({"params": ["0.weight"]}, r"params must be a function .* got \['0.weight'\]"),
+        ({"chunk": "all"}, "chunk must be .* got 'all'"),
+        ({"x0": torch.zeros(39)}, "x0 must be left out, for a search begins at the weights of the network; got tensor"),
+        ({"sigma0": 0.1}, "sigma0 must be left out, for scale says how far .* got 0.1"),
+        ({"runs": 2}, "runs must be left out, for one network is one run; .* got 2"),
+        ({"dtype": torch.float64}, "dtype must be left out, for it is that of the network; got torch.float64"),
+        ({"bounds": (-1, 1)}, "bounds must be left out, for the weights of a network have none"),
+        (
+            {"module": with_nan(mlp((2, 6, 3), stream(0)))},
+            r"module must have finite weights.* got inf or nan in 0\.bias",
+        ),
+        ({"strategy": "ga-lamarckian"}, r"'ga-lamarckian' is no strategy by itself.* thalweg.search.Memetic"),
     ],
 )
 def test_bad_arguments_are_named_and_quoted(options, message):

@@ -59,6 +59,15 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
 ELSEWHERE: dict[str, type[Algorithm]] = {
     "tabu": DiscreteTabuSearch,
 }
+# Methods of a race that are no strategies, but trainers that join one and an optimizer, and the class of each.
+TRAINERS = {
+    "ga_lamarckian": "Memetic",
+    "ga_baldwinian": "Memetic",
+    "snes_then_adam": "ThenGradient",
+    "ga_informed_mutation": "InformedMutation",
+    "snes_adam_bandit": "Bandit",
+    "es_adam": "ESDescent",
+}
 
 
 def names() -> list[str]:
@@ -71,14 +80,30 @@ def kinds(name: str) -> tuple[type[Algorithm], ...]:
     return (ALGORITHMS[name], ELSEWHERE[name]) if name in ELSEWHERE else (ALGORITHMS[name],)
 
 
+def names_for(space: type[Space]) -> list[str]:
+    """The strategies that search a kind of space."""
+    return [shown(name) for name in ALGORITHMS if any(space in kind.spaces for kind in kinds(name))]
+
+
+def key_of(name: str) -> str:
+    """The key in ALGORITHMS of a name. Raises ValueError, saying what may be meant, where there is none."""
+    key = name.replace("-", "_")
+    if key in ALGORITHMS:
+        return key
+    if key in TRAINERS:
+        raise ValueError(
+            f"strategy {name!r} is no strategy by itself, but a method of a race with gradients in it: "
+            f"thalweg.search.{TRAINERS[key]} trains a network so, and `thalweg race --methods {shown(key)}` races it"
+        )
+    near = difflib.get_close_matches(key.lower(), ALGORITHMS, n=1)
+    meant = f" (did you mean {shown(near[0])}?)" if near else ""
+    raise ValueError(f"strategy {name!r} is unknown{meant}; allowed: {', '.join(names())}")
+
+
 def algorithm_named(name: str, space: type[Space], hyperparameters: dict[str, Any]) -> Algorithm:
     """The algorithm of this name, for a kind of space. Raises ValueError, with the nearest name, if there is none, and
     where a hyperparameter is none of its."""
-    key = name.replace("-", "_")
-    if key not in ALGORITHMS:
-        near = difflib.get_close_matches(key, ALGORITHMS, n=1)
-        meant = f" (did you mean {shown(near[0])}?)" if near else ""
-        raise ValueError(f"strategy {name!r} is unknown{meant}; allowed: {', '.join(names())}")
+    key = key_of(name)
     kind = next((kind for kind in kinds(key) if space in kind.spaces), ALGORITHMS[key])
     known = [field.name for field in fields(kind)]
     for given in hyperparameters:

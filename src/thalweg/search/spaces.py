@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +35,9 @@ class Choices:
     sizes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        sizes = tuple(self.sizes)
+        sizes = tuple(self.sizes) if isinstance(self.sizes, Iterable) else ()
         if not sizes or not all(is_whole(size) and size >= 1 for size in sizes):
-            raise ValueError(f"sizes must be whole numbers >= 1, at least one of them, got {sizes}")
+            raise ValueError(f"sizes must be whole numbers >= 1, at least one of them, got {self.sizes!r:.80}")
         object.__setattr__(self, "sizes", tuple(map(int, sizes)))
 
     @property
@@ -114,7 +114,7 @@ def space_of(
     parts = [*(bounds if isinstance(bounds, (tuple, list)) else ()), x0]
     devices = {part.device for part in parts if isinstance(part, Tensor)}
     if device is not None:
-        devices.add(torch.empty(0, device=device).device)
+        devices.add(_device(device))
     if len(devices) > 1:
         raise ValueError(f"bounds, x0 and device must be on one device, got {', '.join(sorted(map(str, devices)))}")
     where = devices.pop() if devices else torch.device("cpu")
@@ -125,14 +125,21 @@ def space_of(
     return _box(bounds, dim, x0, dtype, where), where
 
 
+def _device(device: Any) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (TypeError, RuntimeError, AssertionError) as error:  # which torch raises where it was built without
+        raise ValueError(f"device must be one that torch has here, such as 'cpu', got {device!r:.80}") from error
+
+
 def _box(bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torch.device) -> Box:
+    _check_unambiguous(bounds)
     try:
         first, second = (-math.inf, math.inf) if bounds is None else bounds
         low, high = (torch.as_tensor(part, dtype=dtype, device=device) for part in (first, second))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"bounds must be a pair (low, high) of numbers or vectors, a space, or None, got {bounds!r:.80}"
-        ) from error
+        allowed = "a pair (low, high) of numbers or vectors, a space, or None"
+        raise ValueError(f"bounds must be {allowed}, got {bounds!r:.80}{_hint(bounds)}") from error
     if low.dim() > 1 or high.dim() > 1:
         raise ValueError(f"bounds must be numbers or vectors, got shapes {tuple(low.shape)} and {tuple(high.shape)}")
     check_whole(dim=dim)
@@ -150,8 +157,34 @@ def _box(bounds: Any, dim: int | None, x0: Any, dtype: torch.dtype, device: torc
     odd = ~(low < high)
     if odd.any():
         at = int(odd.nonzero()[0])
-        raise ValueError(f"bounds must be low < high, got {low[at]:g} and {high[at]:g} in dimension {at}")
+        raise ValueError(
+            f"bounds must be low < high, got {low[at]:g} and {high[at]:g} in dimension {at}{_hint(bounds)}"
+        )
     return Box(low, high)
+
+
+def _check_unambiguous(bounds: Any) -> None:
+    """Raises ValueError for a list of two pairs that could be (low, high) as well as one pair a dimension, as SciPy has
+    them. A tuple is (low, high)."""
+    listed = isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(one, (list, tuple)) for one in bounds)
+    if listed and _are_pairs(bounds) and _are_pairs(turned := tuple(zip(*bounds, strict=True))):
+        raise ValueError(
+            f"bounds must say which they are, got {bounds}, which may be low and high, or a pair for each dimension: "
+            f"give {tuple(bounds)} for the former, {turned} for the latter"
+        )
+
+
+def _hint(bounds: Any) -> str:
+    """How pairs (low, high), one a dimension, become bounds; "" where they are none."""
+    return "; of pairs, one a dimension, tuple(zip(*bounds)) makes bounds" if _are_pairs(bounds) else ""
+
+
+def _are_pairs(bounds: Any) -> bool:
+    """Whether these are numbers low < high, one pair a dimension."""
+    try:
+        return all(bool(low < high) for low, high in bounds)
+    except (TypeError, ValueError, RuntimeError):
+        return False
 
 
 def names_of(spaces: Sequence[type[Space]]) -> str:

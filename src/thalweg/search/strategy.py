@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, Problem, State
-from thalweg.search.catalogue import algorithm_named
-from thalweg.search.checks import check_whole, is_whole
+from thalweg.search.arguments import check_start, generators_of, resolved, spread_of, start_of
+from thalweg.search.checks import check_whole
 from thalweg.search.draws import Draws
-from thalweg.search.spaces import Box, Space, names_of, space_of
+from thalweg.search.spaces import Box, space_of
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,13 @@ class Strategy:
     Arguments:
         algorithm: a name (`thalweg.search.names()`), with `hyperparameters` other than its defaults; or an `Algorithm`.
         bounds: a pair (low, high) of numbers or vectors (D,), a space such as `Bits(100)`, or None for all real
-            vectors, which needs x0 and sigma0.
+            vectors, which needs x0 and sigma0. A pair for each dimension is something else: of such pairs
+            `tuple(zip(*pairs))` makes bounds.
         dim: D, which must be said where the bounds are numbers and there is no x0.
         x0: where to begin, (D,) or (runs, D).
         sigma0: how far around x0, a number or (D,).
         runs: so many searches that know nothing of each other, in one tensor program. A hyperparameter in `batched` of
-            the algorithm may be a tensor (runs,).
+            the algorithm may be a tensor (runs,), or a list.
         budget: how many evaluations a run will take: some algorithms cool down, or reduce their population, by it.
         generator: where all draws come from; without one, a generator with seed 0. A sequence of one a run makes each
             run what it would be alone.
@@ -71,12 +72,12 @@ class Strategy:
         check_whole(runs=runs, budget=budget)
         runs, budget = int(runs), None if budget is None else int(budget)
         space, where = space_of(bounds, dim, x0, dtype, device)
-        start = None if x0 is None else _start(x0, space.dim, runs, dtype, where)
-        spread = None if sigma0 is None else _spread(sigma0, space.dim, dtype, where)
-        _check_start(space, start, spread)
+        start = None if x0 is None else start_of(x0, space.dim, runs, dtype, where)
+        spread = None if sigma0 is None else spread_of(sigma0, space.dim, dtype, where)
+        check_start(space, start, spread)
         self.problem = Problem(space, runs, start, spread, budget, dtype, where)
-        self.algorithm = _resolved(algorithm, hyperparameters, self.problem)
-        self.state = State(self.problem, Draws(_generators(generator, runs, where), runs, dtype, where))
+        self.algorithm = resolved(algorithm, hyperparameters, self.problem)
+        self.state = State(self.problem, Draws(generators_of(generator, runs, where), runs, dtype, where))
         self._mirrors = not self.algorithm.inside and isinstance(space, Box) and not space.free
         self._asked: Tensor | None = None
         self._parked, self._rests = torch.zeros(runs, dtype=torch.bool, device=where), False
@@ -280,78 +281,6 @@ class Strategy:
 
     def _shaped(self, x: Tensor) -> Tensor:
         return x[0] if self.problem.runs == 1 else x
-
-
-# Checks
-
-
-def _resolved(algorithm: str | Algorithm, hyperparameters: dict[str, Any], problem: Problem) -> Algorithm:
-    """The algorithm with its hyperparameters, those that differ among runs as (runs, 1, 1)."""
-    if isinstance(algorithm, str):
-        algorithm = algorithm_named(algorithm, type(problem.space), hyperparameters)
-    elif hyperparameters:
-        raise ValueError(f"hyperparameters must be set in the algorithm where one is given, got {hyperparameters}")
-    if not isinstance(algorithm, Algorithm):
-        raise ValueError(f"algorithm must be a name or an Algorithm, got {algorithm!r:.80}")
-    if type(problem.space) not in algorithm.spaces:
-        raise ValueError(
-            f"bounds must be of {names_of(algorithm.spaces)} for {type(algorithm).__name__}, got "
-            f"{type(problem.space).__name__}"
-        )
-    known = {name: x for name, x in algorithm.hyperparameters().items() if name not in algorithm.tables}
-    tensors = {name: x for name, x in known.items() if isinstance(x, Tensor) and x.dim()}
-    for name, x in tensors.items():
-        if name not in algorithm.batched or x.numel() != problem.runs:
-            raise ValueError(
-                f"{name} must be one number{f', or one a run ({problem.runs},)' * (name in algorithm.batched)}, got "
-                f"shape {tuple(x.shape)}"
-            )
-    made: dict[str, Any] = {name: int(x) for name, x in known.items() if is_whole(x) and not isinstance(x, int)}
-    made |= {name: x.to(problem.device, problem.dtype).reshape(-1, 1, 1) for name, x in tensors.items()}
-    return replace(algorithm, **made) if made else algorithm
-
-
-def _generators(given: Any, runs: int, device: torch.device) -> list[torch.Generator]:
-    if given is None:
-        return [torch.Generator(device).manual_seed(0)]
-    generators = [given] if isinstance(given, torch.Generator) else given
-    fits = isinstance(generators, (list, tuple)) and all(isinstance(own, torch.Generator) for own in generators)
-    if not fits or len(generators) not in (1, runs):
-        raise ValueError(f"generator must be a torch.Generator, or one a run ({runs}), got {given!r:.80}")
-    return list(generators)
-
-
-def _start(x0: Any, dim: int, runs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    try:
-        x = torch.as_tensor(x0, dtype=dtype, device=device).detach()
-        x = x.reshape(-1, 1, dim).expand(runs, 1, dim)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"x0 must be ({dim},) or ({runs}, {dim}), got {x0!r:.80}") from error
-    if not bool(x.isfinite().all()):
-        raise ValueError("x0 must be finite, got inf or nan in it")
-    return x.clone()
-
-
-def _spread(sigma0: Any, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    try:
-        sigma = torch.as_tensor(sigma0, dtype=dtype, device=device).detach().expand(dim)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"sigma0 must be a number or ({dim},), got {sigma0!r:.80}") from error
-    if not bool(((sigma > 0) & sigma.isfinite()).all()):
-        raise ValueError(f"sigma0 must be > 0 and finite, got {sigma0!r:.80}")
-    return sigma.reshape(1, 1, dim).clone()
-
-
-def _check_start(space: Space, x0: Tensor | None, sigma0: Tensor | None) -> None:
-    if not isinstance(space, Box):
-        if x0 is not None and not space.holds(x0):
-            raise ValueError(f"x0 must be a point of {space}, got another")
-        return
-    if not space.bounded and (x0 is None or sigma0 is None):
-        missing = "x0" if x0 is None else "sigma0"
-        raise ValueError(f"{missing} must be given where bounds are not finite, got None")
-    if x0 is not None and not bool(((space.low <= x0) & (x0 <= space.high)).all()):
-        raise ValueError("x0 must lie in the bounds, got a point outside")
 
 
 def _numbers(fitness: Any) -> Tensor:

@@ -8,12 +8,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm
 from thalweg.search.checkpoint import Checkpoint
-from thalweg.search.checks import check_whole, checked_target, is_whole
+from thalweg.search.checks import check_callback, check_whole, checked_target, is_whole, says_stop
 from thalweg.search.functions.loop import Search, Setting
 from thalweg.search.functions.objective import Function, Objective
 from thalweg.search.functions.refine import Refine, refine_named
@@ -78,12 +79,14 @@ def minimize(
         executor: where such an f is called, such as a `ProcessPoolExecutor`.
         errors: "raise" passes on what f raises, with a note that says where; "worst" counts such points as NaN. A
             vectorized f that raises is then asked point by point, as (1, D).
-        store: a file. It is written every `store_every` seconds, and where f raises; the same call then goes on
-            from it, and ends with the bits of one that was never interrupted. f itself is not kept.
-        callback: told of every generation; the search stops where it returns True.
+        store: a file. It is written every `store_every` seconds, and on Ctrl-C or where f raises; the same call then
+            goes on from it, and ends with the bits of one that was never interrupted. f itself is not kept.
+        callback: told of every generation; the search stops where it returns True, or anything true.
         progress: whether to show a line on the terminal.
 
-    Raises ValueError, naming the argument and quoting the value; also where f is NaN at all points of the start.
+    Raises ValueError, naming the argument and quoting the value; also where f is NaN at all points of the start, or
+    takes a single point although it is called `vectorized`: where a generation has as many points as these have
+    dimensions, f is called once more for that, with no points.
 
     >>> def f(x):
     ...     return (x - 1).square().sum(-1)
@@ -92,6 +95,7 @@ def minimize(
     ('target', True)
     """
     objective = Objective(f, vectorized, executor, errors)
+    check_callback(callback)
     if isinstance(strategy, Strategy):
         problem = {"bounds": bounds, "dim": dim, "x0": x0, "sigma0": sigma0, "runs": runs}
         _check_left_out(problem | {"dtype": dtype, "device": device} | hyperparameters)
@@ -137,14 +141,15 @@ def _run(
 ) -> bool:
     """Goes on until all runs are over; True where the callback ended it."""
     stopped = False
-    with line or nullcontext():
+    with line or nullcontext(), nullcontext() if kept is None else kept.guarded():
         while not stopped and search.step():
-            search.keep(False)
+            if kept is not None:
+                kept.take(search.state)
             if callback is not None or line is not None:
                 now = _progress(search)
                 if callback is not None:
                     with search.safely():
-                        stopped = callback(now) is True
+                        stopped = says_stop(callback(now))
                 if line is not None:
                     line(now)
     if kept is not None:
@@ -156,6 +161,7 @@ def _kept(search: Search, store: str | Path, every: float) -> Checkpoint:
     """The file of a search, which goes on from what is in it."""
     problem, setting, space = search.problem, search.setting, search.problem.space
     asked = {
+        "kind": "minimize",
         "strategy": {"name": type(search.algorithm).__name__} | search.algorithm.hyperparameters(),
         "space": {"kind": type(space).__name__} | vars(space),
         "x0": problem.x0,
@@ -228,7 +234,8 @@ def _limit(name: str, value: Any) -> int | None:
 
 
 def _seeds(seed: Any, runs: int) -> list[int]:
-    seeds = [seed] if is_whole(seed) else seed
+    given: Any = seed.tolist() if isinstance(seed, (np.ndarray, Tensor)) else seed
+    seeds = [given] if is_whole(given) else given
     whole = isinstance(seeds, (list, tuple, range)) and all(is_whole(one) and 0 <= one < 2**63 for one in seeds)
     if not whole or len(seeds) not in (1, runs):
         raise ValueError(f"seed must be a whole number >= 0, or one a run ({runs}), got {seed!r:.80}")

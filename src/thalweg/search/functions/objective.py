@@ -16,6 +16,7 @@ from torch import Tensor
 
 Function = Callable[[Tensor], Any]
 ERRORS = ("raise", "worst")
+_ONE_BY_ONE = "one that takes a single point needs vectorized=False"
 
 
 class Objective:
@@ -40,10 +41,11 @@ class Objective:
                 "executor must be None where f is vectorized, which is one call a generation; set vectorized=False and "
                 "let f take one point"
             )
-        if executor is not None and not callable(getattr(executor, "map", None)):
+        if isinstance(executor, type) or (executor is not None and not callable(getattr(executor, "map", None))):
             raise ValueError(f"executor must be a concurrent.futures.Executor or None, got {executor!r:.80}")
         self.f, self.vectorized, self.executor, self.forgiving = f, vectorized, executor, errors == "worst"
         self.failures, self.trouble = 0, ""
+        self._takes_rows = False  # known to
 
     def values(self, x: Tensor, done: list[float], after_each: Callable[[], None]) -> Tensor:
         """The values (n,) at points (n, D), of the same dtype and on the same device.
@@ -65,7 +67,28 @@ class Objective:
                 raise
             single = (self._alone(row) for row in x.unsqueeze(1))
             return torch.tensor(list(single), dtype=x.dtype, device=x.device)
-        return _checked(returned, len(x)).detach().to(x)
+        values = _checked(returned, len(x))
+        if len(x) == x.shape[1] and not self._takes_rows:
+            self._check_rows(x)
+        return values.detach().to(x)
+
+    def _check_rows(self, x: Tensor) -> None:
+        """Raises ValueError where f takes a single point. As many points as dimensions do not show that, for it takes
+        columns for them. f is asked for no points at all, so that nobody counts any; if it cannot answer, for one."""
+        for few in (0, 2 if x.shape[1] == 1 else 1):
+            try:
+                with torch.no_grad():
+                    returned = self.f(x[:1].repeat(few, 1))
+            except Exception as error:
+                if few and not self.forgiving:
+                    error.add_note(f"f raised this when it was called with {few} of {len(x)} points; {_ONE_BY_ONE}")
+                    raise
+            else:
+                found = tuple(_as_tensor(returned).shape)
+                if found != (few,):
+                    raise ValueError(f"f must take points as rows, but of {few} it gave values {found}; {_ONE_BY_ONE}")
+                break
+        self._takes_rows = True
 
     def slope(self, x: Tensor) -> tuple[float, Tensor]:
         """The value at one point (D,), and the gradient (D,) by autograd, in one pass.
@@ -159,8 +182,7 @@ def _checked(returned: Any, count: int) -> Tensor:
     values = _as_tensor(returned)
     if values.shape != (count,):
         raise ValueError(
-            f"f must return one value a point, of shape ({count},), got {tuple(values.shape)}; one that takes a single "
-            "point needs vectorized=False"
+            f"f must return one value a point, of shape ({count},), got {tuple(values.shape)}; {_ONE_BY_ONE}"
         )
     return values
 

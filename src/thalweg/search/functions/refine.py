@@ -15,7 +15,7 @@ from torch import Tensor
 from thalweg.optim import RuleOptimizer
 from thalweg.rules import Rule
 from thalweg.rules.gallery import GALLERY, find
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 
 Floats = NDArray[np.float64]
 Slope = Callable[[Floats], tuple[float, Floats]]
@@ -37,8 +37,7 @@ class LBFGS:
 
     def __post_init__(self) -> None:
         check_whole(iterations=self.iterations, memory=self.memory)
-        if not self.tolerance >= 0:
-            raise ValueError(f"tolerance must be >= 0, got {self.tolerance!r}")
+        check_within("[0, inf]", tolerance=self.tolerance)
 
     def descend(self, slope: Slope, x: Floats, low: Floats, high: Floats, width: Floats) -> None:
         """Calls `slope`, which may raise to end it, at x (D,) and from there on downhill, inside the box."""
@@ -69,8 +68,7 @@ class Descent:
 
     def __post_init__(self) -> None:
         check_whole(steps=self.steps)
-        if not self.lr > 0:
-            raise ValueError(f"lr must be > 0, got {self.lr!r}")
+        check_within("(0, inf]", lr=self.lr)
 
     def descend(self, slope: Slope, x: Floats, low: Floats, high: Floats, width: Floats) -> None:
         """As that of `LBFGS`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,5 @@ def restarts_named(restarts: str | Restarts | None) -> Restarts | None:
 
 
 def _check(factor: float, most: int | None) -> None:
-    if not factor >= 1:
-        raise ValueError(f"factor must be >= 1, got {factor!r}")
+    check_within("[1, inf]", factor=factor)
     check_whole(0, most=most)

@@ -39,7 +39,8 @@ class History:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What `minimize` found. Of several runs, everything but `strategy` and `failures` has a leading axis of runs.
+    """What `minimize` found. Of several runs `x`, `f`, `evals` and `restarts` have a leading axis of runs; `history`
+    and `reason` are tuples with one entry a run.
 
     Attributes:
         x: the best point, (D,), or with several runs (runs, D).

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from thalweg.search.checks import is_whole
+
 LOOP: Literal["loop"] = "loop"
 AUTO: Literal["auto"] = "auto"
 Chunk = int | Literal["loop"]
@@ -25,10 +27,11 @@ SLOWER = 2.0  # a chunk that takes so many times as long as the best one: larger
 
 def checked(chunk: Any) -> Chunk | Literal["auto"]:
     """The chunk, refused where it is none."""
-    whole = isinstance(chunk, int) and not isinstance(chunk, bool) and chunk >= 1
-    if not whole and chunk not in (AUTO, LOOP):
+    if is_whole(chunk) and chunk >= 1:
+        return int(chunk)
+    if not isinstance(chunk, str) or chunk not in (AUTO, LOOP):
         raise ValueError(f'chunk must be "auto", "loop" or a whole number >= 1, got {chunk!r}')
-    return chunk
+    return LOOP if chunk == LOOP else AUTO
 
 
 def pieces(count: int, chunk: int) -> list[slice]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from thalweg.search.checks import check_positive, checked_generator
 from thalweg.search.networks.chunks import AUTO
 from thalweg.search.networks.evaluators import Loss, number, seeded
 from thalweg.search.networks.norms import running, take_statistics
@@ -30,7 +31,7 @@ class ESGradient:
     spoils, whose length says nothing of the loss, so that it wants an optimizer that rescales, such as Adam.
 
     Arguments:
-        module: the module, or the parameters of one.
+        module: the module, or the parameters of one, which serve `backward_of` alone.
         loss_fn: `loss_fn(outputs, targets)`, one number; for `backward`.
         population: how often the loss is evaluated, an even number: in pairs, on both sides of the weights.
         sigma: how far from them, a number or (D,), as `FlatWeights` lays them out.
@@ -67,25 +68,35 @@ class ESGradient:
         check_population(population, even=True)
         if shaping not in SHAPINGS:
             raise ValueError(f"shaping must be one of {', '.join(SHAPINGS)}, got {shaping!r}")
-        module = module if isinstance(module, nn.Module) else nn.ParameterList(module)
+        if not isinstance(module, nn.Module):
+            if loss_fn is not None:
+                raise ValueError(
+                    "loss_fn must be None where module is parameters alone, through which no inputs pass; give the "
+                    "module, or use backward_of(closure)"
+                )
+            module = _listed(module)
         self.module, self.population, self.shaping, self.training = module, population, shaping, training
         options = {"params": params, "training": training, "chunk": chunk, "generator": generator}
         self.members = None if loss_fn is None else Population(module, loss_fn, **options)
         self.weights = self.members or FlatWeights(module, params)
         device = self.weights.device
-        self.generator = self.members.generator if self.members else generator or torch.Generator(device).manual_seed(0)
-        self.sigma = torch.as_tensor(sigma, dtype=self.weights.dtype, device=device).expand(self.weights.dim)
-        if not bool(((self.sigma > 0) & self.sigma.isfinite()).all()):
-            raise ValueError(f"sigma must be > 0 and finite, got {sigma!r:.80}")
+        self.generator = self.members.generator if self.members else checked_generator(generator, device)
+        check_positive(sigma=sigma)
+        self.sigma = torch.as_tensor(sigma, dtype=self.weights.dtype, device=device)
+        if self.sigma.numel() != 1 and self.sigma.shape != (self.weights.dim,):
+            raise ValueError(f"sigma must be a number or ({self.weights.dim},), got shape {tuple(self.sigma.shape)}")
+        self.sigma = self.sigma.expand(self.weights.dim)
 
     @torch.no_grad()
-    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+    def backward(self, inputs: Any, targets: Any) -> Tensor:
         """Gives every searched parameter its part of the gradient, in place of what it had. Returns the mean loss of
-        the population, (). Running statistics of the module move as in a step of training."""
+        the population, (). Running statistics of the module move as in a step of training. The batch is of tensors or
+        of arrays."""
         if self.members is None:
             raise ValueError(
                 "loss_fn must be given for backward(inputs, targets), got None; or use backward_of(closure)"
             )
+        inputs, targets = self.members.batch("inputs", inputs), self.members.batch("targets", targets)
         x, directions = self._around()
         losses = self.members.losses(x, inputs, targets)
         if self.training and running(self.module):
@@ -97,6 +108,8 @@ class ESGradient:
         """The same for a loss that is a closure of the parameters, one number, called once for each member with its
         weights in place. It needs no `backward()`. What it draws from torch's global generator is the same for all, and
         that generator is left as it was."""
+        if not callable(closure):
+            raise ValueError(f"closure must be a function without arguments, got {closure!r:.80}")
         x, directions = self._around()
         kept = self.weights.weights()
         seed = int(torch.randint(2**62, (), generator=self.generator, device=self.generator.device))
@@ -127,3 +140,11 @@ class ESGradient:
         slopes = (ahead - behind).nan_to_num(0.0, 0.0, 0.0)  # one that is not finite counts as flat
         self.weights.set_gradient(slopes @ directions / (self.population * self.sigma))
         return losses.mean()
+
+
+def _listed(parameters: Any) -> nn.Module:
+    """Parameters that stand alone, as a module."""
+    listed = list(parameters) if isinstance(parameters, Iterable) else []
+    if not listed or not all(isinstance(w, nn.Parameter) for w in listed):
+        raise ValueError(f"module must be a torch.nn.Module, or parameters of one, got {parameters!r:.80}")
+    return nn.ParameterList(listed)

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from thalweg.cohort import Unstackable
 from thalweg.cohort.tracing import Program, traced
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, checked_generator
 from thalweg.search.networks.weights import FlatWeights
 from thalweg.tasks.control import Environment, environment_named, rollout
 
@@ -59,7 +59,7 @@ class EpisodeReturn:
         check_policy(self.environment, module)
         self.module, self.episodes, self.fresh = copy.deepcopy(module).eval(), int(episodes), fresh
         self.weights = FlatWeights(self.module)
-        self.generator = torch.Generator().manual_seed(0) if generator is None else generator
+        self.generator = checked_generator(generator)
         self._steps = torch.zeros((), dtype=torch.int64, device=self.weights.device)
         self._starts: Tensor | None = None
         self._program: tuple[int, Program] | None = None  # and for how many policies it was traced
@@ -79,8 +79,11 @@ class EpisodeReturn:
 
     def returns(self, x: Tensor) -> Tensor:
         """The return of every policy (n, D) in every episode, (n, episodes)."""
-        if x.dim() != 2 or x.shape[1] != self.dim:
-            raise ValueError(f"x must be weights (n, {self.dim}), got shape {tuple(x.shape)}")
+        if not isinstance(x, Tensor) or x.dim() != 2 or x.shape[1] != self.dim:
+            given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"{x!r:.80}"
+            raise ValueError(f"x must be weights (n, {self.dim}), got {given}")
+        if not len(x):
+            return x.new_zeros(0, self.episodes)
         if self._starts is None or self.fresh:
             own = self.weights
             self._starts = self.environment.start((self.episodes,), self.generator, own.stored, own.device)
@@ -128,7 +131,7 @@ def mean_return(
     check_whole(episodes=episodes)
     environment = environment_of(environment)
     check_policy(environment, module)
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    generator = checked_generator(generator)
     like = _tensor_of(module)
     states = environment.start((episodes,), generator, like.dtype, like.device)
     return float(rollout(environment, copy.deepcopy(module).eval(), states).returns.mean())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from thalweg.optim import Adam
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, checked_generator
 from thalweg.search.networks.policies import check_policy, environment_of
 from thalweg.search.networks.weights import FlatWeights
 from thalweg.tasks.control import Environment
@@ -100,7 +100,7 @@ class PolicyGradient:
         environment = environment_of(environment)
         check_policy(environment, module)
         check_whole(steps=steps)
-        generator = torch.Generator().manual_seed(0) if generator is None else generator
+        generator = checked_generator(generator)
         learner = _Learner(self, environment, module, generator)
         curve, each = LearningCurve(), self.envs * self.length
         for before in range(0, max(steps - each, 0) + 1, each):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from thalweg.cohort import Unstackable
 from thalweg.cohort.likeness import copied, differing, remembered, spared_generators
+from thalweg.search.checks import checked_generator
 from thalweg.search.networks.chunks import AUTO, LOOP, BytesMade, Chunk, candidates, checked, fastest, pieces
 from thalweg.search.networks.evaluators import Looped, Loss, Luck, Stacked
 from thalweg.search.networks.norms import normalise_by_batch, take_statistics
@@ -65,7 +66,7 @@ class Population(FlatWeights):
         self.module, self.loss_fn, self.training = module, loss_fn, training
         self.chunk: Any = checked(chunk)
         self.reason = ""
-        self.generator = torch.Generator(self.device).manual_seed(0) if generator is None else generator
+        self.generator = checked_generator(generator, self.device)
         self._network = dropout.with_own_dropout(copied(module)).train(training)
         if training:
             normalise_by_batch(self._network)
@@ -75,11 +76,14 @@ class Population(FlatWeights):
         self._settled = self.chunk == LOOP
 
     @torch.no_grad()
-    def losses(self, x: Tensor, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of every member (P, D) on a batch, (P,)."""
+    def losses(self, x: Tensor, inputs: Any, targets: Any) -> Tensor:
+        """The loss of every member (P, D) on a batch, of tensors or of arrays, (P,)."""
+        if not isinstance(x, Tensor):
+            raise ValueError(f"x must be a tensor of members, (members, {self.dim}), got {x!r:.80}")
         if x.dim() != 2 or x.shape[1] != self.dim:
             raise ValueError(f"x must have the shape (members, {self.dim}), got {tuple(x.shape)}")
-        x, inputs, targets = x.to(self.device, self.dtype).contiguous(), inputs.contiguous(), targets.contiguous()
+        x = x.to(self.device, self.dtype).contiguous()
+        inputs, targets = self.batch("inputs", inputs).contiguous(), self.batch("targets", targets).contiguous()
         luck = self._luck(inputs, targets)
         if len(x) > 1 and not self._settled:
             self._choose(x, luck, inputs, targets)
@@ -100,6 +104,17 @@ class Population(FlatWeights):
         if batches is not None and self.training:
             take_statistics(module, batches)
         return module.eval()
+
+    def batch(self, name: str, values: Any) -> Tensor:
+        """Inputs or targets as members take them: a tensor as it is; an array, or lists of numbers, on their device and
+        but for classes and tokens in the module's dtype. Raises ValueError for anything else."""
+        if isinstance(values, Tensor):
+            return values
+        try:
+            read = torch.as_tensor(values, device=self.device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{name} must be a tensor or an array, got {values!r:.80}") from error
+        return read.to(self.stored) if read.is_floating_point() else read
 
     @property
     def random(self) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from thalweg.search.networks.weights import Chosen
+from thalweg.search.checks import check_positive, is_whole
+from thalweg.search.networks.weights import Chosen, check_chosen
 
 # The distance of levels, in standard deviations, at which 2**bits of them change normal weights least (Max, Quantizing
 # for minimum distortion, IRE Transactions on Information Theory 6, 1960, table II).
@@ -36,10 +36,10 @@ def quantised(
     >>> layer.weight.unique().numel(), layer.parametrizations.weight.original.unique().numel() > 9000
     (4, True)
     """
-    if isinstance(bits, bool) or bits not in STEPS:
+    if not is_whole(bits) or bits not in STEPS:
         raise ValueError(f"bits must be a whole number from 1 to 8, got {bits!r}")
-    if step is not None and not 0 < step < math.inf:
-        raise ValueError(f"step must be > 0 and finite, got {step!r}")
+    check_positive(step=step)
+    check_chosen(params)
     module = copy.deepcopy(module)
     found = [
         (name, w)
@@ -50,7 +50,7 @@ def quantised(
         raise ValueError("params must choose parameters to round, and it chose none")
     for name, w in found:
         owner, _, own = name.rpartition(".")
-        parametrize.register_parametrization(module.get_submodule(owner), own, Rounded(w, bits, step), unsafe=True)
+        parametrize.register_parametrization(module.get_submodule(owner), own, Rounded(w, int(bits), step), unsafe=True)
     return module
 
 

@@ -13,12 +13,12 @@ from thalweg.optim import RuleOptimizer
 from thalweg.rules import Rule
 from thalweg.rules.gallery import find
 from thalweg.search.algorithm import Algorithm
-from thalweg.search.checks import check_positive
+from thalweg.search.checks import check_positive, checked_generator
 from thalweg.search.networks.chunks import AUTO
 from thalweg.search.networks.es_gradient import ESGradient
 from thalweg.search.networks.norms import take_statistics
 from thalweg.search.networks.population import Loss, Population
-from thalweg.search.strategy import Strategy
+from thalweg.search.networks.start import strategy_for
 
 BACKWARD = 2  # what a backward pass costs, in forward passes: gradients of inputs and of weights, a product each
 
@@ -40,7 +40,7 @@ class Trainer:
         self, network: nn.Module, loss: Loss, generator: torch.Generator | None = None, chunk: Any = AUTO
     ) -> None:
         self.network, self.loss = network, loss
-        root = torch.Generator().manual_seed(0) if generator is None else generator
+        root = checked_generator(generator)
         # Streams of their own: what one purpose draws moves no other.
         self.generator, searching, dropping = (_stream(root) for _ in range(3))
         self.search_generator = searching
@@ -109,16 +109,14 @@ class Generations(Trainer):
     ) -> None:
         super().__init__(network, loss, generator, chunk)
         check_positive(scale=scale)
-        if population is not None:
-            hyperparameters["population"] = population
-        self.strategy = Strategy(
+        self.strategy = strategy_for(
+            self.members,
             strategy,
-            x0=self.members.start,
-            sigma0=scale * self.members.spread,
+            hyperparameters,
+            population=population,
+            scale=scale,
             budget=budget,
             generator=self.search_generator,
-            dtype=self.members.start.dtype,
-            **hyperparameters,
         )
 
     @property

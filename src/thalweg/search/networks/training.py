@@ -14,18 +14,27 @@ from torch import nn
 
 from thalweg.search.algorithm import Algorithm
 from thalweg.search.checkpoint import Checkpoint
-from thalweg.search.checks import check_whole, checked_number, checked_target, is_whole
+from thalweg.search.checks import (
+    check_callback,
+    check_whole,
+    checked_generator,
+    checked_number,
+    checked_target,
+    is_whole,
+    says_stop,
+)
+from thalweg.search.networks.asked import asked_for
 from thalweg.search.networks.batches import Batches
 from thalweg.search.networks.chunks import AUTO, Chunk
 from thalweg.search.networks.evaluators import Loss
 from thalweg.search.networks.generations import Generation, Training
 from thalweg.search.networks.population import Population
+from thalweg.search.networks.start import strategy_for
 from thalweg.search.networks.weights import Chosen
 from thalweg.search.progress import Line, Progress
 from thalweg.search.strategy import Strategy
 from thalweg.tasks import Examples
 from thalweg.tasks.examples import read_examples
-from thalweg.tasks.task import tensor_hash
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,10 +129,11 @@ def train_without_gradients(
         patience: it stops after so many generations without a lower one.
         seconds: it stops after so long, counted from this call.
         seed, generator: where all draws come from: the generator, or one with that seed.
-        store: a file. It is written every `store_every` seconds and at the end; the same call then goes on from it, and
-            ends with the bits of one that was never interrupted, its chunk included. Budget, target, patience and
-            seconds may be others: so it can be trained for longer.
-        callback: told of every generation; it stops where that returns True.
+        store: a file. It is written every `store_every` seconds, at the end, and on Ctrl-C or another exception; the
+            same call then goes on from it, and ends with the bits of one that was never interrupted, its chunk
+            included. Budget, target, patience and seconds may be others: so it can be trained for longer. What else
+            differs, the module and the loss with it, is refused.
+        callback: told of every generation; it stops where that returns True, or anything true.
         progress: whether to show a line on the terminal.
 
     Batch normalisation goes by the batch while members are compared, each by its own; the running statistics of what is
@@ -140,6 +150,7 @@ def train_without_gradients(
     >>> result.module(x).argmax(1).tolist()
     [0, 1, 1, 0]
     """
+    check_callback(callback)
     check_whole(budget=budget, batch_size=batch_size, validate_every=validate_every, patience=patience)
     budget, target = int(budget), checked_target(target)
     seconds = None if seconds is None else checked_number("seconds", seconds)
@@ -159,44 +170,28 @@ def train_without_gradients(
         examples, None if batch_size is None else int(batch_size), torch.Generator().manual_seed(seeds[1])
     )
     judged = None if validation is None else _examples(validation, "validation", members)
-    if population is not None:
-        hyperparameters["population"] = population
-    searched = Strategy(
+    searched = strategy_for(
+        members,
         strategy,
-        x0=members.start,
-        sigma0=scale * members.spread,
+        hyperparameters,
+        population=population,
+        scale=scale,
         budget=budget,
         generator=torch.Generator(members.device).manual_seed(seeds[2]),
-        dtype=members.dtype,
-        **hyperparameters,
     )
     under_way = Training(members, searched, batches, judged, validate_every, keep)
-    kept = None if store is None else _kept(under_way, store, store_every, seeds)
+    kept = None
+    if store is not None:
+        given: dict[str, Any] = {"batch_size": batch_size, "scale": scale, "validate_every": validate_every}
+        given["seed"] = int(seed) if generator is None else f"of a generator that gave {seeds[0]}"
+        kept = Checkpoint(store, asked_for(under_way, **given), store_every)
+        if (state := kept.load()) is not None:
+            under_way.load(state)
     reason = _run(under_way, (budget, target, patience, seconds), kept, callback, Line(budget) if progress else None)
     x, loss = under_way.found()
     found = members.member(x, batches.inputs())
     evals, history = int(searched.evals), tuple(under_way.history)
     return TrainingResult(found, loss, history, evals, reason, searched, members.chunk)
-
-
-def _kept(training: Training, store: str | Path, every: float, seeds: list[int]) -> Checkpoint:
-    """The file of a training, which goes on from what is in it."""
-    strategy, members, batches = training.strategy, training.population, training.batches
-    data = [each for each in (batches.examples, training.validation) if each is not None]
-    asked = {
-        "strategy": {"name": type(strategy.algorithm).__name__} | strategy.algorithm.hyperparameters(),
-        "weights": {"names": members.names, "start": members.start, "sigma0": strategy.problem.sigma0},
-        "data": [tensor_hash(each.inputs, each.targets) for each in data],
-        "batches": batches.size,
-        "training": members.training,
-        "validation": (training.validate_every, training.keep),
-        "seeds": seeds,
-    }
-    checkpoint = Checkpoint(store, asked, every)
-    state = checkpoint.load()
-    if state is not None:
-        training.load(state)
-    return checkpoint
 
 
 def _run(
@@ -207,15 +202,15 @@ def _run(
     line: Line | None,
 ) -> str:
     """Goes on until there is a reason not to, which it returns."""
-    with line or nullcontext():
+    with line or nullcontext(), nullcontext() if kept is None else kept.guarded():
         while not (reason := training.reason(*limits)):
             done = training.step()
-            if kept is not None and kept.due:
-                kept.save(training.state())
+            if kept is not None:
+                kept.take(training.state)
             if line is not None:
                 evals, lowest = torch.tensor([done.evals]), torch.tensor([training.lowest])
                 line(Progress(evals, lowest, len(training.history), 0, 1, limits[0]))
-            if callback is not None and callback(done) is True:
+            if callback is not None and says_stop(callback(done)):
                 reason = "callback"
                 break
     if kept is not None:
@@ -238,9 +233,7 @@ def _examples(data: Any, where: str, members: Population) -> Examples:
 
 def _root(seed: Any, generator: Any) -> torch.Generator:
     if generator is not None:
-        if not isinstance(generator, torch.Generator):
-            raise ValueError(f"generator must be a torch.Generator or None, got {generator!r:.80}")
-        return generator
+        return checked_generator(generator)
     if not is_whole(seed) or not 0 <= seed < 2**63:
         raise ValueError(f"seed must be a whole number from 0 to 2**63 - 1, got {seed!r}")
     return torch.Generator().manual_seed(int(seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class FlatWeights:
     def __init__(self, module: nn.Module, params: Chosen | None = None) -> None:
         if not isinstance(module, nn.Module):
             raise ValueError(f"module must be a torch.nn.Module, got {module!r:.80}")
+        check_chosen(params)
         every = dict(module.named_parameters())
         self._own = {name: w for name, w in every.items() if (w.requires_grad if params is None else params(name, w))}
         kinds = {(w.dtype, w.device) for w in self._own.values()}
@@ -87,6 +89,12 @@ class FlatWeights:
             for name, shape in zip(self.names, self.shapes, strict=True)
         ]
         return torch.cat(parts, dim=-1).to(self.dtype)
+
+
+def check_chosen(params: Any) -> None:
+    """Raises ValueError unless it is None, or can be called to choose parameters."""
+    if params is not None and not callable(params):
+        raise ValueError(f"params must be a function (name, parameter) that says which, or None, got {params!r:.80}")
 
 
 def _deviation(name: str, w: Tensor, every: Mapping[str, Tensor]) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, Problem, State, initial
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within, checked_number
 from thalweg.search.strategies.differential_evolution import crossed, past
 from thalweg.search.strategies.members import remember, rows, take_in
 
@@ -31,9 +31,9 @@ class AdaptiveDE(Algorithm):
     archive: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.best <= 1:
+        if not 0 < checked_number("best", self.best) <= 1:
             raise ValueError(f"best must be in (0, 1], a share of the population, got {self.best}")
-        if self.archive != 0 and not 1 <= self.archive < math.inf:
+        if checked_number("archive", self.archive) != 0 and not 1 <= self.archive < math.inf:
             raise ValueError(f"archive must be 0 or >= 1, in populations, got {self.archive}")
 
     def init(self, s: State) -> None:
@@ -108,9 +108,7 @@ class JADE(AdaptiveDE):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(LEAST, population=self.population)
-        values = torch.as_tensor(self.rate)
-        if not bool(((values >= 0) & (values < 1)).all()):
-            raise ValueError(f"rate must be in [0, 1), got {self.rate}")
+        check_within("[0, 1)", rate=self.rate)
 
     def init(self, s: State) -> None:
         super().init(s)

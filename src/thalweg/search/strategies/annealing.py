@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 from thalweg.search.spaces import Box
 
 FIRST = 10  # points from which the temperature to begin with is taken, at least
@@ -48,14 +48,10 @@ class SA(Algorithm):
 
     def __post_init__(self) -> None:
         check_whole(chains=self.chains, swap_every=self.swap_every)
-        acceptance = torch.as_tensor(self.acceptance)
-        if not bool(((acceptance > 0) & (acceptance < 1)).all()):
-            raise ValueError(f"acceptance must be in (0, 1), got {self.acceptance}")
-        for name in ("final", "rate"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value <= 1:
-                raise ValueError(f"{name} must be in (0, 1], got {value}")
-        if self.tempering is not None and not (self.tempering >= 1 and self.chains > 1):
+        check_within("(0, 1)", acceptance=self.acceptance)
+        check_within("(0, 1]", final=self.final, rate=self.rate)
+        check_within("[1, inf]", tempering=self.tempering)
+        if self.tempering is not None and self.chains == 1:
             raise ValueError(f"tempering must be >= 1, of at least 2 chains, got {self.tempering} of {self.chains}")
 
     def init(self, s: State) -> None:

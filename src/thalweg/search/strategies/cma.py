@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import State
+from thalweg.search.checks import check_positive, check_within
 from thalweg.search.strategies.covariance_adaptation import CovarianceAdaptation, Rates, in_range
 
 GIB = 2**30
@@ -45,8 +46,8 @@ class CMA(CovarianceAdaptation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.stale < 1:
-            raise ValueError(f"stale must be in [0, 1), got {self.stale}")
+        check_within("[0, 1)", stale=self.stale)
+        check_positive(memory_limit=self.memory_limit)
 
     def init(self, s: State) -> None:
         points, dim = self.points(s), s.problem.dim

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, middle
-from thalweg.search.checks import check_positive
+from thalweg.search.checks import check_positive, check_within
 from thalweg.search.strategies.fitness_shaping import check_population, kept_finite, points_for
 
 
@@ -94,11 +94,8 @@ class CovarianceAdaptation(Algorithm):
     def __post_init__(self) -> None:
         check_population(self.population)
         check_positive(tolfacupx=self.tolfacupx)
-        for name in ("tolx", "tolfun", "tolfunhist"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
-        if not self.condition > 1:
-            raise ValueError(f"condition must be > 1, got {self.condition}")
+        check_within("[0, inf]", tolx=self.tolx, tolfun=self.tolfun, tolfunhist=self.tolfunhist)
+        check_within("(1, inf]", condition=self.condition)
 
     # What a subclass knows
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 from thalweg.search.strategies.members import remember, rows, take_in
 
 
@@ -37,11 +37,8 @@ class DE(Algorithm):
 
     def __post_init__(self) -> None:
         check_whole(4, population=self.population)  # a member and three others
-        for name, most in (("weight", math.inf), ("crossover", 1.0)):
-            values = torch.as_tensor(getattr(self, name))
-            if not bool(((values >= 0) & (values <= most) & values.isfinite()).all()):
-                allowed = ">= 0 and finite" if most == math.inf else f"in [0, {most:g}]"
-                raise ValueError(f"{name} must be {allowed}, got {getattr(self, name)}")
+        check_within("[0, inf)", weight=self.weight)
+        check_within("[0, 1]", crossover=self.crossover)
 
     def init(self, s: State) -> None:
         s.own = initial(s, self.population)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 from thalweg.search.spaces import Bits, Choices, Orders
 from thalweg.search.strategies.discrete import best_of, sizes
 
@@ -57,12 +57,9 @@ class DiscreteAnts(Algorithm):
 
     def __post_init__(self) -> None:
         check_whole(population=self.population)
-        for name, most in (("evaporation", 1.0), ("elitism", 1.0), ("alpha", math.inf), ("beta", math.inf)):
-            value = torch.as_tensor(getattr(self, name))
-            if not bool(((value >= 0) & (value <= most)).all()):
-                raise ValueError(f"{name} must be >= 0{' and <= 1' * (most == 1)}, got {getattr(self, name)}")
-        if not 0 < self.p_best < 1:
-            raise ValueError(f"p_best must be in (0, 1), got {self.p_best}")
+        check_within("[0, 1]", evaporation=self.evaporation, elitism=self.elitism)
+        check_within("[0, inf]", alpha=self.alpha, beta=self.beta)
+        check_within("(0, 1)", p_best=self.p_best)
 
     def init(self, s: State) -> None:
         problem = s.problem

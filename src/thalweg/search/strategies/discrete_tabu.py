@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 from thalweg.search.spaces import Bits, Choices, Orders
 from thalweg.search.strategies.discrete import ORDER_MOVES, best_of, drawn, move_count, moved, shaken
 
@@ -53,8 +53,7 @@ class DiscreteTabuSearch(Algorithm):
         check_whole(0, tenure=self.tenure)
         if self.move not in ORDER_MOVES:
             raise ValueError(f"move must be one of {', '.join(ORDER_MOVES)}, got {self.move!r}")
-        if not 0 < self.shake <= 1:
-            raise ValueError(f"shake must be in (0, 1], got {self.shake}")
+        check_within("(0, 1]", shake=self.shake)
 
     def init(self, s: State) -> None:
         problem = s.problem

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial
-from thalweg.search.checks import check_positive, check_whole
+from thalweg.search.checks import check_positive, check_whole, check_within, checked_number
 from thalweg.search.spaces import Box
 
 
@@ -48,13 +48,11 @@ class GSA(Algorithm):
 
     def __post_init__(self) -> None:
         check_whole(chains=self.chains)
-        if not 1 < self.qv < 3:
-            raise ValueError(f"qv must be in (1, 3), got {self.qv}")
-        if not -math.inf < self.qa < 1:
+        check_within("(1, 3)", qv=self.qv)
+        if not -math.inf < checked_number("qa", self.qa) < 1:
             raise ValueError(f"qa must be < 1 and finite, got {self.qa}")
         check_positive(temperature=self.temperature)
-        if not 0 < self.restart < 1:
-            raise ValueError(f"restart must be in (0, 1), got {self.restart}")
+        check_within("(0, 1)", restart=self.restart)
 
     def init(self, s: State) -> None:
         s.iteration, s.visit = 0, -1  # -1: the chains' first points are not known yet

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial
-from thalweg.search.checks import check_positive, check_whole
+from thalweg.search.checks import check_positive, check_whole, check_within
 from thalweg.search.spaces import Box
 
 
@@ -46,13 +46,9 @@ class GA(Algorithm):
 
     def __post_init__(self) -> None:
         check_whole(2, population=self.population)
-        if not bool(((torch.as_tensor(self.crossover) >= 0) & (torch.as_tensor(self.crossover) <= 1)).all()):
-            raise ValueError(f"crossover must be in [0, 1], got {self.crossover}")
-        if not 0 < self.mutation < math.inf:
-            raise ValueError(f"mutation must be > 0 and finite, got {self.mutation}")
-        for name in ("eta_crossover", "eta_mutation"):
-            if not bool((torch.as_tensor(getattr(self, name)) >= 0).all()):
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        check_within("[0, 1]", crossover=self.crossover)
+        check_positive(mutation=self.mutation)
+        check_within("[0, inf]", eta_crossover=self.eta_crossover, eta_mutation=self.eta_mutation)
 
     def init(self, s: State) -> None:
         pass

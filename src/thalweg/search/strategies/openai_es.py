@@ -10,7 +10,7 @@ from torch import Tensor
 from thalweg.rules import plain
 from thalweg.rules.gallery import GALLERY
 from thalweg.search.algorithm import Algorithm, State, middle
-from thalweg.search.checks import check_positive
+from thalweg.search.checks import check_positive, check_within
 from thalweg.search.strategies.fitness_shaping import centered, check_population, points_for, shaped
 
 ADAM = GALLERY["adam"].rule
@@ -52,10 +52,10 @@ class OpenAIES(Algorithm):
     def __post_init__(self) -> None:
         check_population(self.population, even=True)
         check_positive(sigma=self.sigma, lr=self.lr)
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas must be in [0, 1), got {self.betas}")
-        if not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
+        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
+            raise ValueError(f"betas must be two numbers in [0, 1), got {self.betas!r:.80}")
+        check_within("[0, 1)", betas=self.betas)
+        check_within("[0, inf]", weight_decay=self.weight_decay)
 
     def init(self, s: State) -> None:
         s.start, spread = middle(s)

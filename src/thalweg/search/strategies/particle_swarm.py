@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within, checked_number
 from thalweg.search.strategies.members import remember, rows, take_in
 from thalweg.swarm import particles
 from thalweg.swarm.stability import warn_if_unstable
@@ -61,11 +61,15 @@ class PSO(_Remembering):
         _check(self.population, self.bounce)
         if self.topology not in TOPOLOGIES:
             raise ValueError(f"topology must be one of {', '.join(TOPOLOGIES)}, got {self.topology!r}")
+        check_within("[-inf, inf]", c1=self.c1, c2=self.c2, inertia=self.inertia)
         self._constants()
 
     def _constants(self) -> list[particles.PSO]:
         """Its constants as swarms of outputs have them, which checks them: one a run where they differ by run."""
         given = [torch.as_tensor(x, dtype=torch.float64).flatten() for x in (self.c1, self.c2, self.inertia)]
+        if len({x.numel() for x in given} - {1}) > 1:
+            sizes = ", ".join(str(x.numel()) for x in given)
+            raise ValueError(f"c1, c2 and inertia must be numbers, or one a run, got {sizes} of them")
         columns = [x.tolist() for x in torch.broadcast_tensors(*given)]
         return [particles.PSO(c1=c1, c2=c2, inertia=inertia) for c1, c2, inertia in zip(*columns, strict=True)]
 
@@ -122,7 +126,9 @@ class VariantSwarm(_Remembering):
 
     def __post_init__(self) -> None:
         _check(self.population, self.bounce)
-        _ = self.particles  # which checks the constants
+        for name, value in self.hyperparameters().items():
+            checked_number(name, value)
+        _ = self.particles  # which checks what the numbers are
 
     @cached_property
     def particles(self) -> particles.Particles:
@@ -223,5 +229,4 @@ def _at_walls(s: State, moved: Tensor) -> tuple[Tensor, Tensor]:
 
 def _check(population: int, bounce: float) -> None:
     check_whole(2, population=population)
-    if not 0 <= bounce <= 1:
-        raise ValueError(f"bounce must be in [0, 1], got {bounce}")
+    check_within("[0, 1]", bounce=bounce)

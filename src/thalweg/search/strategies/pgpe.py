@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, middle
-from thalweg.search.checks import check_positive
+from thalweg.search.checks import check_positive, check_within
 from thalweg.search.strategies.fitness_shaping import centered, check_population, kept_finite, shaped
 from thalweg.search.strategies.openai_es import pairs
 
@@ -53,10 +53,7 @@ class PGPE(Algorithm):
     def __post_init__(self) -> None:
         check_population(self.population, even=True)
         check_positive(max_speed=self.max_speed, lr=self.lr, lr_sigma=self.lr_sigma)
-        for name in ("momentum", "max_change"):
-            value = torch.as_tensor(getattr(self, name))
-            if not bool(((value >= 0) & (value < 1)).all()):
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        check_within("[0, 1)", momentum=self.momentum, max_change=self.max_change)
 
     def init(self, s: State) -> None:
         s.mean, spread = middle(s)

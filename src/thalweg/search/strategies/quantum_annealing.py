@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
+from thalweg.search.checks import check_within, is_whole
 from thalweg.search.spaces import Bits
 from thalweg.search.strategies.discrete import drawn
 
@@ -53,15 +54,10 @@ class SQA(Algorithm):
     unit: float | Tensor | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.replicas, int) or self.replicas < 2 or self.replicas % 2:
+        if not is_whole(self.replicas) or self.replicas < 2 or self.replicas % 2:
             raise ValueError(f"replicas must be an even number >= 2, got {self.replicas!r}")
-        for name in ("temperature", "unit"):
-            value = getattr(self, name)
-            if value is not None and not bool((torch.as_tensor(value) > 0).all()):
-                raise ValueError(f"{name} must be > 0, got {value}")
-        for name in ("field", "last_field"):
-            if not bool((torch.as_tensor(getattr(self, name)) >= 0).all()):
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        check_within("(0, inf]", temperature=self.temperature, unit=self.unit)
+        check_within("[0, inf]", field=self.field, last_field=self.last_field)
 
     def init(self, s: State) -> None:
         if s.problem.budget is None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, check_within
 from thalweg.search.spaces import Bits
 
 
@@ -49,10 +49,10 @@ class QEA(Algorithm):
     def __post_init__(self) -> None:
         check_whole(population=self.population, local_migration=self.local_migration)
         check_whole(global_migration=self.global_migration, group=self.group)
-        if len(self.rotation) != 8:
-            raise ValueError(f"rotation must be 8 numbers, one for each case, got {self.rotation}")
-        if not 0 <= self.epsilon < 0.5:
-            raise ValueError(f"epsilon must be in [0, 0.5), got {self.epsilon}")
+        if not isinstance(self.rotation, (tuple, list)) or len(self.rotation) != 8:
+            raise ValueError(f"rotation must be 8 numbers, one for each case, got {self.rotation!r:.80}")
+        check_within("(-inf, inf)", rotation=self.rotation)
+        check_within("[0, 0.5)", epsilon=self.epsilon)
 
     def init(self, s: State) -> None:
         problem = s.problem

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thalweg.search.algorithm import Algorithm, State, initial
-from thalweg.search.checks import check_whole
+from thalweg.search.checks import check_whole, checked_number
 from thalweg.search.spaces import Box
 
 SCATTER, DIVERSIFY, SIFT, INTENSIFY = range(4)
@@ -54,7 +54,7 @@ class TabuSearch(Algorithm):
     def __post_init__(self) -> None:
         check_whole(tabu=self.tabu, promising=self.promising)
         for name in ("finest", "tabu_radius", "promising_radius"):
-            if not 0 < getattr(self, name) < self.reach:
+            if not 0 < checked_number(name, getattr(self, name)) < checked_number("reach", self.reach):
                 raise ValueError(f"{name} must be > 0 and below reach = {self.reach}, got {getattr(self, name)}")
 
     def init(self, s: State) -> None:
