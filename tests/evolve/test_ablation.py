@@ -47,7 +47,7 @@ def test_what_a_state_was_before_its_first_step_is_kept():
 
 
 @given(PROGRAMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_each_is_a_candidate_of_its_own(lines):
     rule = Rule("random", as_text(lines))
     found = [one.rule.canonical() for one in ablations(rule)]

@@ -146,6 +146,15 @@ def test_new_values_are_taken_on_all_at_once():
         assert seen == expected
 
 
+@pytest.mark.parametrize("name", ["number", "lift", "load", "values", "R", "i"])
+def test_a_state_may_be_called_what_the_machine_calls_its_own(name):
+    params = {"w": torch.zeros(1, 3, dtype=torch.float64)}
+    machine = Machine([Rule("named", f"{name} = {name} + g\nw = w - {name}")], params)
+    for _ in range(3):
+        machine.step({"w": torch.ones(1, 3, dtype=torch.float64)})
+    assert (params["w"] == -6).all()
+
+
 @pytest.mark.parametrize("first_step", [0, 1])
 def test_the_clock_of_each_member_starts_at_its_rules_first_step_and_rests_with_it(first_step):
     rules = [Rule("count", "w = w + 10**t", first_step=first_step)] * 2

@@ -13,8 +13,9 @@ from thalweg.evolve.judgement.streams import steps_on, streams_of
 from thalweg.rules import Rule, gallery
 
 # What steps can't tell from a simpler rule at these scales of gradients: Gravity's damping is of (g*max|g|)^2, ADES's
-# own terms of y^2. AMSGrad is Adam until the second moment shrinks.
-COVERED = {"gravity", "ades", "amsgrad"}
+# own terms of y^2. AMSGrad is Adam until the second moment shrinks; RAdam is at small beta2. Yogi's second moment
+# moves by signs, so that a fit may end beside the best one.
+COVERED = {"gravity", "ades", "amsgrad", "radam", "yogi"}
 
 
 def at_random(family, seed):
@@ -32,7 +33,7 @@ def at_random(family, seed):
 
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES if f.name not in COVERED], ids=lambda family: family.name)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))])
 def test_a_known_rule_is_found_again_with_its_hyperparameters(family, seed):
     rule, scalars = at_random(family, seed)
     found = nearest_known(rule)

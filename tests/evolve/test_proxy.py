@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from thalweg.evolve.proxy import CHANCE, FIRST, STEPS, Proxy, small_digits
-from thalweg.race.seeds import Seed, Stream
+from thalweg.evolve.proxy import FIRST, STEPS, Proxy, small_digits
+from thalweg.race.seeds import Seed
 from thalweg.rules import Rule
 from thalweg.tasks.bundled import iris
 
@@ -52,7 +52,7 @@ def test_known_rules_learn_and_what_goes_up_or_ignores_the_gradient_does_not(see
     learnt, others = scores[: len(LEARNING)], scores[len(LEARNING) :]
     assert (learnt > 0.3).all()
     assert learnt[0] > 0.7
-    assert (others < CHANCE).all()
+    assert (others < 0.15).all()
     assert (others[-len(FAILED) :] == -np.inf).all()
 
 
@@ -78,8 +78,16 @@ def test_the_early_cut_spares_those_at_chance_and_leaves_the_others_as_they_are(
     np.testing.assert_allclose(cut[:learning], whole[:learning], atol=0.003)
     np.testing.assert_array_equal(spent[:learning], all_spent[:learning])
     assert spent[0] == 2 * 1079 + (STEPS - 2 * 34) * 32  # 1079 examples to train on are 34 batches, one of them smaller
-    assert (spent[learning:-2] == FIRST * 32).all()
+    assert (spent[[learning, learning + 1, learning + 2]] == FIRST * 32).all()
     assert (spent[-2:] <= 3 * 32).all()
+
+
+def test_small_steps_survive_the_early_cut_although_they_are_at_chance_by_then():
+    rules = [Rule("small", "w = w - 0.0004*sign(g)"), Rule("small", "w = w - 0.005*g")]
+    scores, spent = Proxy().scores_and_examples(rules)
+    assert Proxy(steps=FIRST, first=0).scores(rules).max() < 0.15
+    assert (spent > FIRST * 32).all()
+    assert (scores > 0.15).all()
 
 
 def test_a_seed_of_a_race_says_everything_and_a_number_stands_for_one():
@@ -102,10 +110,3 @@ def test_no_candidates_have_no_scores():
 def test_steps_out_of_bounds_are_refused(steps, first):
     with pytest.raises(ValueError, match="steps must be at least 1 and first from 0 to below it"):
         Proxy(steps=steps, first=first)
-
-
-def test_chance_is_above_what_guesses_reach():
-    targets = small_digits().workload(Seed(0, "small_digits", 0).generator(Stream.SPLIT)).validation.targets
-    guesses = torch.randint(10, (2000, len(targets)), generator=torch.Generator().manual_seed(0))
-    assert float((guesses == targets).double().mean(1).quantile(0.99)) < CHANCE
-    assert float(targets.bincount().max() / len(targets)) < CHANCE

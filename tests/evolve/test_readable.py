@@ -24,7 +24,7 @@ def test_every_rule_of_the_gallery_keeps_its_behaviour(entry):
 
 
 @given(PROGRAMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_random_rule_keeps_its_behaviour(lines):
     rule = Rule("random", as_text(lines))
     assert behaviours(readable(rule)) == behaviours(rule)

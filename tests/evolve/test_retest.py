@@ -31,7 +31,7 @@ def test_where_scores_are_noise_the_winner_s_reported_score_is_unbiased_and_its_
 
 def test_the_reported_interval_of_a_winner_of_noise_covers_nothing_95_times_in_a_hundred():
     covered = []
-    for seed in range(120):
+    for seed in range(60):
         chosen_on, fresh = noise(seed)
         found = reported(fresh[choose(chosen_on)], range(SEEDS))
         covered.append(found.low <= 0 <= found.high)
@@ -89,4 +89,4 @@ def test_a_difference_is_paired():
 def test_the_one_sided_bound_of_a_difference_is_the_90_percent_interval_s_end():
     ours, theirs = np.random.default_rng(1).normal(0, 1, (2, 30))
     found = difference(ours, theirs)
-    assert found.bound == retest(ours - theirs).bound
+    assert found.bound == pytest.approx(retest(ours - theirs).bound)

@@ -17,7 +17,7 @@ from thalweg.tasks.metrics import ACCURACY
 from thalweg.tasks.models import mlp
 
 STEPS, FIRST = 100, 30
-CHANCE = 0.15  # an accuracy that ten digits guessed reach hardly ever; an SGD at lr 0.01 is above it after 30 steps
+MARGIN = 0.05  # of accuracy, or of R2; a network that drifts without learning gains less by chance
 
 
 class Proxy:
@@ -26,21 +26,20 @@ class Proxy:
     Arguments:
         task: by default `small_digits`; a user's own works as well, and costs what its network costs.
         steps: how long a training is.
-        first: after so many steps, those that are below `floor` or not finite are left alone and keep the score that
-            they have; 0 for no such cut.
-        floor: by default a little above chance for `small_digits`, and none for another task.
+        first: after so many steps, those that have learnt nothing are left alone, and keep the score that they have; 0
+            for no such cut.
+
+    Who has learnt nothing is not finite, or has neither a lower loss nor a higher metric than the untrained network, on
+    examples that it was not trained on. The metric alone would not do: a rule of small steps is at chance for long.
 
     Raises ValueError on steps out of bounds.
     """
 
-    def __init__(
-        self, task: Task | None = None, *, steps: int = STEPS, first: int = FIRST, floor: float | None = None
-    ) -> None:
+    def __init__(self, task: Task | None = None, *, steps: int = STEPS, first: int = FIRST) -> None:
         if steps < 1 or not 0 <= first < steps:
             raise ValueError(f"steps must be at least 1 and first from 0 to below it, got {steps!r} and {first!r}")
         self.task = small_digits() if task is None else task
         self.steps, self.first = steps, first
-        self.floor = (CHANCE if task is None else -np.inf) if floor is None else floor
 
     def scores(self, rules: Sequence[Rule], seed: int | Seed = 0) -> np.ndarray:
         """The metric of each candidate on examples that it was not trained on, float64; -inf where it failed."""
@@ -52,14 +51,13 @@ class Proxy:
             return np.empty(0), np.empty(0, dtype=np.int64)
         session = Session(rules, self.task, seed if isinstance(seed, Seed) else Seed(seed, self.task.name, 0))
         going = np.ones(len(rules), dtype=np.bool_)
-        scores = np.full(len(rules), -np.inf)
+        scores, examples = np.full(len(rules), -np.inf), np.zeros(len(rules), dtype=np.int64)
         if self.first:
+            score, loss = session.untrained()
             session.step(self.first)
-            scores, examples = session.scores(), session.examples
-            going = np.isfinite(scores) & (scores >= self.floor)
+            (scores, losses), examples = session.results(), session.examples
+            going = np.isfinite(scores) & ((losses < loss) | (scores > score + MARGIN))
             session.drop(going)
-        else:
-            examples = np.zeros(len(rules), dtype=np.int64)
         if going.any():
             session.step(self.steps - self.first)
             scores[going], examples[going] = session.scores(), session.examples

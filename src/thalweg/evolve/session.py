@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from thalweg.cohort import Unstackable
 from thalweg.evolve.lending import most_members
 from thalweg.evolve.singly import Singly
 from thalweg.evolve.together import Group, Together
+from thalweg.race.alone import outputs_of
 from thalweg.race.seeds import Seed, Stream
 from thalweg.race.teams import metrics_of
 from thalweg.rules import Rule
@@ -122,11 +124,21 @@ class Session:
 
     def scores(self) -> np.ndarray:
         """The task's metric on the validation part, float64 (candidates,): -inf where a candidate failed."""
-        return self._judged(self.workload.validation)[0]
+        return self.results()[0]
 
     def losses(self) -> np.ndarray:
         """The loss on the validation part, float64 (candidates,): inf where a candidate failed."""
-        return self._judged(self.workload.validation)[1]
+        return self.results()[1]
+
+    def results(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and losses, for one price."""
+        return self._judged(self.workload.validation)
+
+    def untrained(self) -> tuple[float, float]:
+        """Score and loss of the network that all began as."""
+        part = self.workload.validation
+        outputs = outputs_of(copy.deepcopy(self._network).eval(), part.inputs)
+        return float(self.task.metric.function(outputs, part.targets)), float(self.task.loss(outputs, part.targets))
 
     def test_scores(self) -> np.ndarray:
         """The metric on the test part, of the weights as they are: for what is judged in the end, never to choose."""

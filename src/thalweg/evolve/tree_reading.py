@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
-from thalweg.evolve.tree_form import ZERO, Tree, reads, renamed, tidied, tidy
+from thalweg.evolve.tree_form import Tree, reads, renamed
+from thalweg.evolve.tree_tidying import ZERO, tidied, tidy
 from thalweg.rules import Rule
-from thalweg.rules.program import COUPLED, DECOUPLED, Apply, Equation, Node, Number, Read, names_read
+from thalweg.rules.program import COUPLED, DECOUPLED, Apply, Equation, Node, Number, Read, walk
 
 
 def tree_of(rule: Rule) -> Tree:
@@ -37,9 +39,16 @@ def _with_decay(decayed: Equation, own: list[Equation]) -> list[Equation]:
 
 
 def _of_numbers(node: Node) -> Node:
-    """The node tidied, and without 0 times what only numbers and the clock are in: that is 0, for they are finite."""
+    """The node tidied, and without 0 times a sum of the clock and numbers: that is 0, for they are finite."""
     if isinstance(node, Apply):
         node = tidied(Apply(node.operator, tuple(map(_of_numbers, node.arguments))))
-    if isinstance(node, Apply) and node.operator.name == "*" and ZERO in node.arguments and names_read(node) <= {"t"}:
-        return ZERO
+    if isinstance(node, Apply) and node.operator.name == "*" and ZERO in node.arguments:
+        other = node.arguments[0 if node.arguments[1] == ZERO else 1]
+        return ZERO if all(map(_finite, walk(other))) else node
     return node
+
+
+def _finite(part: Node) -> bool:
+    if isinstance(part, Number):
+        return math.isfinite(part.value)
+    return part == Read("t") if isinstance(part, Read) else part.operator.name in ("+", "-")

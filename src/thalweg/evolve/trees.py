@@ -10,8 +10,9 @@ from typing import Any
 from thalweg.evolve.representation import Refused
 from thalweg.evolve.tree_crossing import crossed, mixed_constants
 from thalweg.evolve.tree_edits import EDITS, jitter
-from thalweg.evolve.tree_form import Tree, gradient_reaches, sound, tidy
+from thalweg.evolve.tree_form import Tree, gradient_reaches, sound
 from thalweg.evolve.tree_reading import tree_of
+from thalweg.evolve.tree_tidying import tidy
 from thalweg.evolve.tree_words import MEANINGFUL, Words, chosen
 from thalweg.rules import Rule
 
@@ -54,7 +55,9 @@ class Trees:
         attempt = 0
         while True:
             attempt += 1
-            tree = self.words.tree(random, states, min(random.randint(1, DRAWN), self.max_size - 4))
+            tree = self.words.tree(
+                random, states, min(random.randint(max(2 * states - 1, 1), DRAWN), self.max_size - 4)
+            )
             if len(tree.states) == states and self._admits(tree):  # none of them dead
                 return tree
             if attempt % TRIES == 0:  # they do not fit in

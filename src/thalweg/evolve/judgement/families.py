@@ -31,11 +31,21 @@ class Family:
     small: tuple[str, ...] = ()
     fixed: Mapping[str, float] = field(default_factory=dict)
     letters: Mapping[str, str] = field(default_factory=dict)
-    zooms: int = 2  # grids after the first, each a third as wide; many where steps are signs and nothing else helps
+    signs: bool = False  # whether its steps are signs: errors have no slopes then, and only finer grids help
 
     @property
     def fitted(self) -> tuple[str, ...]:
         return (*self.decays, *self.small)
+
+    @property
+    def fine(self) -> int:
+        """Points of the first grid, along each decay."""
+        return (2 if self.signs else 1) * _FINE[len(self.fitted)]
+
+    @property
+    def zooms(self) -> int:
+        """How many grids follow it, each narrower than the one before."""
+        return 8 if self.signs else 2
 
     @cached_property
     def rule(self) -> Rule:
@@ -53,13 +63,13 @@ class Family:
         """Where the fit begins, of shape (points, fitted)."""
         if not self.fitted:
             return torch.zeros(1, 0, dtype=torch.float64)
-        axes = [torch.linspace(*_DECAYS, _FINE[len(self.fitted)], dtype=torch.float64) for _ in self.decays]
+        axes = [torch.linspace(*_DECAYS, self.fine, dtype=torch.float64) for _ in self.decays]
         axes += [torch.linspace(*_SMALL, _FEW, dtype=torch.float64) for _ in self.small]
         return torch.cartesian_prod(*axes).reshape(-1, len(self.fitted))
 
     def spacing(self) -> torch.Tensor:
         """From one point of the grid to the next, a hyperparameter each."""
-        points = _FINE[len(self.fitted)] - 1
+        points = self.fine - 1
         decay, small = ((high - low) / count for (low, high), count in ((_DECAYS, points), (_SMALL, _FEW - 1)))
         return torch.tensor([decay] * len(self.decays) + [small] * len(self.small), dtype=torch.float64)
 
@@ -71,11 +81,11 @@ FAMILIES = (
     Family("sign", "sign descent"),
     Family("heavy_ball", "momentum", ("momentum",), letters={"momentum": "mu"}),
     Family("nesterov", "Nesterov's momentum", ("momentum",), letters={"momentum": "mu"}),
-    Family("signum", "the sign of momentum (signum)", ("beta",), zooms=6),
+    Family("signum", "the sign of momentum (signum)", ("beta",), signs=True),
     Family("dampened_momentum", "dampened momentum", ("momentum", "dampening"), letters={"momentum": "mu"}),
     Family("adagrad", "Adagrad", (), ("eps",)),
     Family("rmsprop", "RMSprop", ("alpha",), ("eps",)),
-    Family("lion", "Lion", ("beta1", "beta2"), zooms=6),
+    Family("lion", "Lion", ("beta1", "beta2"), signs=True),
     Family("gravity_ema", "Gravity without damping", ("beta",)),
     Family("gravity", "Gravity", ("beta",), fixed={"alpha": 0.0}),
     Family("ades", "ADES", ("beta1", "beta2")),

@@ -71,7 +71,7 @@ def fit(family: Family, target: Target, place: torch.Tensor) -> Fit:
             places = place + offsets * width
             _, errors, _ = target.matched(family, places)
             place = places[int(errors.argmin())]
-            width = width / 3
+            width = width / (2 if family.signs else 3)
         place = _refined(family, target, place)
     lr, error, _ = target.matched(family, place[None])
     scalars = {name: float(values[0]) for name, values in family.settings(place[None]).items()}

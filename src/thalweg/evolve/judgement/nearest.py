@@ -21,7 +21,7 @@ IS = 0.05  # error up to which the sentence says "this is"
 EXACT = 1e-5  # error up to which the sentence gives none
 CLEARLY = 0.5  # of the error of a simpler rule: what a less simple one has to get below
 UNSEEN = 1e-7  # an eps that is smaller is not worth a word
-CONTENDERS = 6  # families that are fitted: those nearest at the points of their grids
+CONTENDERS = 8  # families that are fitted: those nearest at the points of their grids
 
 
 @dataclass(frozen=True)

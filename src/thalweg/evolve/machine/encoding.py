@@ -65,7 +65,6 @@ class _Encoder:
         self.inputs = {graph.leaves["w"]: W, graph.leaves["g"]: G}
         self.inputs |= {graph.leaves[name]: STATES + i for i, name in enumerate(self.weight_states)}
         self.slot: dict[int, int] = {}
-        self.scalars = 0  # how many of the slots are scalar; the per-tensor ones follow
         self.code: list[Instruction] = []
         self.registers = 0
 
@@ -98,12 +97,9 @@ class _Encoder:
             tuple(self.weight_states),
             slots,
             self.registers,
-            not any(OPERATORS[what].reduces for what in self.operations()) and not self.tensor_states,
+            not any(map(self.is_reduction, tensor)) and not self.tensor_states,
             work,
         )
-
-    def operations(self) -> Iterable[str]:
-        return (self.values[index].what for index in self.needed if self.values[index].what in OPERATORS)
 
     def make(self, indices: Iterable[int]) -> None:
         """The instructions of values that have slots. A reduction's is what ends it."""

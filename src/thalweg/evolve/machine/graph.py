@@ -14,7 +14,7 @@ from thalweg.rules.canonical import _on_floats
 from thalweg.rules.operators import OPERATORS
 from thalweg.rules.program import COUPLED, DECOUPLED, Kind, Node, Number, Read
 
-NUMBER, LIFT = "number", "lift"
+NUMBER, LIFT = "a number", "a lifted scalar"  # no state can be called so
 
 
 class Value(NamedTuple):

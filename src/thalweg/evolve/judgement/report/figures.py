@@ -65,7 +65,7 @@ def funnel(stages: Sequence[Stage], title: str) -> Figure:
     panel.frame("candidates", y_ticks=[])
     for row, (stage, text) in enumerate(zip(stages, texts, strict=True)):
         height = top - _ROW * (row + 0.5)
-        sheet.text(left - 6, height, _printable(stage.name), ha="right")
+        sheet.text(left - 6, height, printable(stage.name), ha="right")
         sheet.text(right + 6, height, text, "soft", TICK)
         if stage.count > 0:
             sheet.boxes([(left, height - 5, panel.x.at(stage.count), height + 5)], "series-0", 0.85)
@@ -116,5 +116,6 @@ def _drawable(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[
     return np.asarray(x, float), np.where(np.abs(up) < _HUGE, up, np.nan)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text that an SVG may hold: no control characters."""
     return "".join(letter if letter.isprintable() else "·" for letter in text)

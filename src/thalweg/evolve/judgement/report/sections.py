@@ -133,9 +133,11 @@ def finalists(report: EvolutionReport) -> Section | None:
         return None
     title = f"Re-tests: {_unit(report)}, mean and 95 % interval"
     scale = _scale(report)
-    drawn = {one.name: Style(0 if one.chosen else 8, 0) for one in report.finalists}
+    drawn = {figures.printable(one.name): Style(0 if one.chosen else 8, 0) for one in report.finalists}
     intervals = {
-        one.name: charts.Interval(scale * one.retest.mean, scale * one.retest.low, scale * one.retest.high)
+        figures.printable(one.name): charts.Interval(
+            scale * one.retest.mean, scale * one.retest.low, scale * one.retest.high
+        )
         for one in report.finalists
     }
     chart = Chart(title, lambda: charts.intervals(intervals, drawn, title, x_label=_unit(report)))
@@ -201,7 +203,12 @@ def _compared(
     columns = [what, *(["Task"] if several else []), "Ours", "Theirs", "Difference [95 %]", "Seeds", "Verdict"]
     drawn = [
         charts.Difference(
-            one.label, scale * one.difference, scale * one.low, scale * one.high, one.verdict, group=one.task
+            figures.printable(one.label),
+            scale * one.difference,
+            scale * one.low,
+            scale * one.high,
+            one.verdict,
+            group=figures.printable(one.task),
         )
         for one in compared
     ]
