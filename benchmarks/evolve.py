@@ -41,7 +41,7 @@ from thalweg.rules import Rule
 from thalweg.tasks import Task
 from thalweg.tasks.bundled import digits
 
-BATCH = 100  # candidates of the stream that are looked at together
+BATCH = 250  # candidates of the stream that are looked at together
 VIABLE = 0.8
 EPOCHS = 16
 SETTINGS = PRESETS["laptop"]
@@ -180,7 +180,7 @@ def rows(costs: dict[str, Cost], truth: np.ndarray) -> Iterator[str]:
     viable = truth >= VIABLE
     yield f"{'':34}{'examples':>14}{'fewer':>8}{'seconds':>9}{'a second':>10}{'viable lost':>20}"
     for name, cost in costs.items():
-        lost = int((viable & ~(cost.scores >= VIABLE)).sum())
+        lost = int((viable & np.isnan(cost.scores)).sum())
         share = f"{lost} of {int(viable.sum())} ({100 * lost / viable.sum():.1f} %)"
         yield (
             f"{name:34}{cost.examples:>14,}{whole.examples / cost.examples:>7.1f}x{cost.seconds:>9.1f}"
@@ -203,7 +203,7 @@ def report(count: int, most: int) -> list[str]:
         costs["the funnel without hurdles"] = through_funnel(stream, pool, tasks, task, hurdles=False)
         seconds, counts = through_proxy(most, pool)
     funnel, single = costs["the funnel"], costs["everything, one at a time"]
-    lost = ((truth >= VIABLE) & ~(funnel.scores >= VIABLE)).sum() / max(1, (truth >= VIABLE).sum())
+    lost = ((truth >= VIABLE) & np.isnan(funnel.scores)).sum() / max(1, (truth >= VIABLE).sum())
     bred = ", ".join(f"{name} {amount:,.0f}" for name, amount in counts.items() if ":" not in name)
     return [
         "What archive, hurdles and cohorts save, on a fixed stream of candidates",

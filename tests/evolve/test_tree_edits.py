@@ -17,8 +17,7 @@ from thalweg import Rule
 from thalweg.evolve.tree_constants import varied, varied_odds
 from thalweg.evolve.tree_crossing import crossed
 from thalweg.evolve.tree_edits import EDITS, insert_state, jitter, remove_state
-from thalweg.evolve.tree_form import Tree
-from thalweg.evolve.tree_tidying import tidy
+from thalweg.evolve.tree_form import Tree, tidy
 from thalweg.evolve.trees import Trees
 from thalweg.rules import plain
 from thalweg.rules.gallery import GALLERY

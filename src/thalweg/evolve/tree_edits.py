@@ -11,8 +11,7 @@ from dataclasses import replace
 from random import Random
 
 from thalweg.evolve.tree_constants import complement, constant, rate, varied, varied_odds
-from thalweg.evolve.tree_form import Place, Tree, renamed, size
-from thalweg.evolve.tree_tidying import scaled
+from thalweg.evolve.tree_form import Place, Tree, renamed, scaled, size
 from thalweg.evolve.tree_words import ROOTS, Words, chosen, fresh
 from thalweg.rules.operators import COMPARISONS, OPERATORS
 from thalweg.rules.program import Apply, Equation, Kind, Node, Number, Read, apply, names_read, walk

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from thalweg.evolve.tree_form import Tree, reads, renamed
-from thalweg.evolve.tree_tidying import ZERO, tidied, tidy
+from thalweg.evolve.tree_form import ZERO, Tree, reads, renamed, tidied, tidy
 from thalweg.rules import Rule
 from thalweg.rules.program import COUPLED, DECOUPLED, Apply, Equation, Node, Number, Read, walk
 

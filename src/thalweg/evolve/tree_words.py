@@ -8,8 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from thalweg.evolve.tree_constants import complement, constant, decay, log_uniform, rate, rounded
-from thalweg.evolve.tree_form import GIVEN, Tree, size
-from thalweg.evolve.tree_tidying import ONE, ZERO, tidy
+from thalweg.evolve.tree_form import GIVEN, ONE, ZERO, Tree, size, tidy
 from thalweg.rules.operators import COMPARISONS, FUNCTIONS, NEGATIVE, OPERATORS
 from thalweg.rules.program import Equation, Kind, Node, Number, Read, apply
 

@@ -10,9 +10,8 @@ from typing import Any
 from thalweg.evolve.representation import Refused
 from thalweg.evolve.tree_crossing import crossed, mixed_constants
 from thalweg.evolve.tree_edits import EDITS, jitter
-from thalweg.evolve.tree_form import Tree, gradient_reaches, sound
+from thalweg.evolve.tree_form import Tree, gradient_reaches, sound, tidy
 from thalweg.evolve.tree_reading import tree_of
-from thalweg.evolve.tree_tidying import tidy
 from thalweg.evolve.tree_words import MEANINGFUL, Words, chosen
 from thalweg.rules import Rule
 

@@ -80,7 +80,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Finalist:
-    """A finalist and its re-tests; `chosen` is the winner."""
+    """A finalist and its re-tests, on seeds that had no part in choosing the winner; `chosen` is the winner."""
 
     name: str
     equations: str

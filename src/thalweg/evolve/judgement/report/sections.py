@@ -150,7 +150,7 @@ def finalists(report: EvolutionReport) -> Section | None:
         for one in report.finalists
     ]  # fmt: skip
     table = Table("retests", title, ["Finalist", "Mean", "95 % interval", "Seeds", "Equations"], rows)
-    note = "The winner is chosen by these means; what is reported of it comes from further seeds."
+    note = "The winner was chosen on other seeds than these, or a lucky one might have won."
     return Section("retests", "Finalists on fresh seeds", [Part(charts=[chart], tables=[table], notes=[note])])
 
 
