@@ -79,7 +79,7 @@ def test_contenders_are_trained_again_until_they_have_as_many_scores_as_asked(wh
     counts = {len(entry.seeds(FULL)) for entry in whole.archive.entries()}
     assert 1 < max(counts) <= SMALL.seeds
     for entry in whole.archive.entries():
-        assert list(entry.seeds(FULL)) == list(range(len(entry.seeds(FULL))))
+        assert set(entry.seeds(FULL)) <= set(range(SMALL.seeds))
 
 
 def test_what_a_hurdle_stopped_was_not_trained_further(whole):

@@ -7,7 +7,7 @@ import pytest
 from thalweg.evolve.entry import Score
 from thalweg.evolve.evaluation import FULL, PROXY
 from thalweg.evolve.settings import Settings
-from thalweg.evolve.standing import UNSURE, Standings
+from thalweg.evolve.standing import CAUTION, UNSURE, Standings
 
 
 def full(*values: float, task: str = "digits") -> list[Score]:
@@ -29,13 +29,13 @@ def test_one_lucky_score_stands_below_the_same_mean_on_many_seeds():
     standings = of({0: full(0.9), 1: full(0.9, 0.9, 0.9, 0.9)})
     assert standings[1] > standings[0]
     assert standings[0].mean == standings[1].mean == pytest.approx(0.9)
-    assert standings[1].value == pytest.approx(0.9 - UNSURE / 2)
+    assert standings[1].value == pytest.approx(0.9 - CAUTION * UNSURE / 2)
 
 
 def test_the_standard_error_is_the_pooled_one_of_all_candidates():
     scores = {0: full(0.5, 0.7), 1: full(0.6, 0.8, 1.0), 2: full(0.1, 0.1, 0.1)}
     pooled = math.sqrt((0.02 + 0.08 + 0.0) / 5)
-    assert of(scores)[1].value == pytest.approx(0.8 - pooled / math.sqrt(3))
+    assert of(scores)[1].value == pytest.approx(0.8 - CAUTION * pooled / math.sqrt(3))
 
 
 def test_one_failure_among_the_scores_is_a_failure():

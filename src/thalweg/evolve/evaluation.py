@@ -84,7 +84,7 @@ class _Evaluation:
         return self.over_hurdle(PROXY, PROXY, 0, going, values, examples)
 
     def trained(self, going: np.ndarray, seed: int) -> None:
-        """One trial after another, each on all tasks, for as long as a candidate is above the floor."""
+        """One trial after another, each on all tasks, for as long as a candidate is above floor and hurdle."""
         trials = 1 if self.job.again else self.plan.trials
         for trial in range(seed, seed + trials):
             for place, task in enumerate(self.tasks):
@@ -112,7 +112,7 @@ class _Evaluation:
         for i, value, examples in zip(going, values, session.examples, strict=True):
             self.scores[i].append(Score(self.job.stage, task.name, trial, float(value), int(examples)))
         floor = -math.inf if self.plan.floor is None else self.plan.floor
-        return going[values >= floor]
+        return going[values >= max(floor, self.job.hurdles.get(FULL, -math.inf))]
 
     def over_hurdle(
         self, stage: str, task: str, seed: int, going: np.ndarray, values: np.ndarray, examples: np.ndarray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -11,8 +11,10 @@ from typing import Any
 from thalweg.evolve.archive import Archive
 from thalweg.evolve.breeding import Child
 from thalweg.evolve.candidate import Candidate, candidate_of
+from thalweg.evolve.entry import Keys
 from thalweg.evolve.probes import Probe
 from thalweg.evolve.representation import Refused, Representation
+from thalweg.rules import Rule
 
 # What becomes of a child, as it is counted. A refusal is counted under its reason, too.
 GENERATED, REFUSED, REPEATED, BLIND, ALIKE, FRESH = "generated", "refused", "repeated", "blind", "alike", "fresh"
@@ -44,6 +46,7 @@ class Funnel:
     ) -> None:
         self.representation, self.archive, self.probe = representation, archive, probe
         self.random, self.control = random, control
+        self._looks: dict[str, tuple[Keys, bool]] = {}  # what was seen of candidates that are no entries yet
 
     def candidate(self, child: Child) -> Candidate | str:
         """The candidate that a child is, or why it is none."""
@@ -52,9 +55,31 @@ class Funnel:
         except Refused as refusal:
             return str(refusal)
 
-    def known(self, candidate: Candidate | str) -> bool:
-        """Whether there is nothing to be learnt from it."""
-        return isinstance(candidate, str) or self.archive.known(candidate.canonical) is not None
+    def novel(self, candidates: Sequence[Candidate | str]) -> list[bool]:
+        """Which of them are rules, follow the gradient, and do what no earlier one does, here or in the archive."""
+        self._looks = self._looked_at(candidates)
+        novel, forms, behaviours = list[bool](), set[str](), set[Keys]()
+        for candidate in candidates:
+            if isinstance(candidate, str) or candidate.canonical not in self._looks or candidate.canonical in forms:
+                novel.append(False)
+                continue
+            keys, blind = self._looks[candidate.canonical]
+            novel.append(not blind and keys not in behaviours and self.archive.alike(keys) is None)
+            forms.add(candidate.canonical)
+            behaviours.add(keys)
+        return novel
+
+    def _looked_at(self, candidates: Iterable[Candidate | str]) -> dict[str, tuple[Keys, bool]]:
+        """The behaviour of all whose form is not in the archive, and whether it is blind, by their forms."""
+        new: dict[str, Rule] = {}
+        for candidate in candidates:
+            if isinstance(candidate, Candidate) and self.archive.known(candidate.canonical) is None:
+                new[candidate.canonical] = candidate.rule
+        looks = {form: look for form, look in self._looks.items() if form in new}
+        fresh = [form for form in new if form not in looks]
+        rules = [new[form] for form in fresh]
+        found = zip(self.probe.keys(rules), map(bool, self.probe.blind(rules)), strict=True)
+        return looks | dict(zip(fresh, found, strict=True))
 
     def batch(self, number: int, bred: Sequence[tuple[Child, Candidate | str]]) -> Batch:
         """Gives each child its entry: of an equal candidate, of one that behaves the same, or a new one."""
@@ -77,11 +102,10 @@ class Funnel:
     ) -> tuple[list[int], set[str]]:
         """Enters new candidates into the archive. Returns the entries of those that do what none has done before, and
         the canonical forms of those whose steps the gradient does not change."""
-        rules = [candidate.rule for _, candidate in new.values()]
+        self._looks = self._looked_at(candidate for _, candidate in new.values())
         fresh, blind = list[int](), set[str]()
-        for (child, candidate), keys, sightless in zip(
-            new.values(), self.probe.keys(rules), self.probe.blind(rules), strict=True
-        ):
+        for child, candidate in new.values():
+            keys, sightless = self._looks[candidate.canonical]
             if sightless:
                 blind.add(candidate.canonical)
                 counts[BLIND] += 1

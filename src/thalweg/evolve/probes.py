@@ -135,7 +135,7 @@ class Probe:
         same = np.ones(len(rules), dtype=np.bool_)
         for stream in (self.first, self.second):
             pairs = zip(behaviours(rules, stream), behaviours(rules, stream.disturbed()), strict=True)
-            same &= [one == other for one, other in pairs]
+            same &= np.array([one == other for one, other in pairs], dtype=np.bool_)
         return same
 
 

@@ -10,25 +10,28 @@ from dataclasses import astuple, dataclass
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from thalweg.evolve.archive import Archive
 from thalweg.evolve.breeding import Breeder, Child, Islands, Member
 from thalweg.evolve.entry import Score
 from thalweg.evolve.evaluation import FULL, PROXY, Job, Plan, evaluate, rung_named
 from thalweg.evolve.funnel import Batch, Funnel
 from thalweg.evolve.hurdle import Control, RollingHurdle, chance_level
+from thalweg.evolve.racing import LEAST_SEEDS, eliminated
 from thalweg.evolve.settings import Settings
 from thalweg.evolve.standing import Standing, Standings
 from thalweg.race.engine import Here, completed
 from thalweg.race.jobs import packed, versions
 from thalweg.tasks import Task
 
-JOB = 64  # candidates that one process evaluates at a time; fixed, so that no result depends on the number of workers
+JOB = 128  # candidates that one process evaluates at a time; fixed, so that no result depends on the number of workers
 
 
 @dataclass(frozen=True)
 class Row:
     """What a batch came to: candidates so far, the best standing's mean over so many scores, the mean of all members
-    that were trained in full, and the examples trained on so far."""
+    that were trained in full and did not diverge, and the examples trained on so far."""
 
     batch: int
     candidates: int
@@ -61,6 +64,8 @@ class Search:
         self.hurdles = {rung_named(share): RollingHurdle(settings.quantile, floor=floor) for share in settings.rungs}
         if settings.proxy:
             self.hurdles[PROXY] = RollingHurdle(settings.quantile)
+        if settings.trials > 1 and settings.floor is None:
+            self.hurdles[FULL] = RollingHurdle(settings.trial_quantile)
         self.control = Control(settings.control)
         self.standing: dict[int, Standing] = {}
         self.number, self.history = 0, list[Row]()
@@ -97,18 +102,17 @@ class Search:
     # One batch
 
     def _bred(self, number: int) -> Batch:
-        """The next children, in the funnel. What is known already is bred anew a few times."""
+        """The next children, in the funnel. What is nothing new is bred anew a few times."""
         children: list[Child] = self.breeder.first() if number == 0 else []
         if number:
             for place in range(self.breeder.size() * self.settings.islands):
                 children.append(self.breeder.child(place, self.standing))
         bred = [(child, self.funnel.candidate(child)) for child in children]
-        if number:
-            for _ in range(self.settings.retries):
-                for place, (_, candidate) in enumerate(bred):
-                    if self.funnel.known(candidate):
-                        child = self.breeder.child(place, self.standing)
-                        bred[place] = child, self.funnel.candidate(child)
+        for _ in range(self.settings.retries if number else 0):
+            novel = self.funnel.novel([candidate for _, candidate in bred])
+            for place in [place for place, new in enumerate(novel) if not new]:
+                child = self.breeder.child(place, self.standing)
+                bred[place] = child, self.funnel.candidate(child)
         return self.funnel.batch(number, bred)
 
     def _submitted(self, executor: Executor, tasks: Any, batch: Batch) -> dict[Future[Any], tuple[int, ...]]:
@@ -138,7 +142,7 @@ class Search:
                 examples += score.examples
         self._see_control(batch, scores)
         for stage, hurdle in self.hurdles.items():
-            hurdle.see([score.value for _, own in scores for score in own if score.stage == stage])
+            hurdle.see([score.value for _, own in scores for score in own if score.stage == stage and score.seed == 0])
         for name, amount in batch.counts.items():
             self.archive.count(name, amount)
         children = [(child, entry) for child, entry in batch.children if entry is not None]
@@ -163,9 +167,8 @@ class Search:
         for entry, own in scores:
             full = [score.value for score in own if score.stage == FULL]
             if entry in ungated and full:
-                stopped = any(
-                    score.value < self.hurdles[score.stage].threshold for score in own if score.stage in self.hurdles
-                )
+                early = [score for score in own if score.stage != FULL]
+                stopped = any(score.value < self.hurdles[score.stage].threshold for score in early)
                 self.control.see([stopped], [min(full) >= chance + 0.8 * (top - chance)])
 
     def _row(self, batch: Batch, examples: int) -> Row:
@@ -173,6 +176,7 @@ class Search:
         members = {member.entry for member in self.breeder.islands.everyone()}
         full = len(self.settings.rungs) + 1
         means = [own.mean for entry in sorted(members) if (own := self.standing[entry]).stage >= full]
+        means = [mean for mean in means if math.isfinite(mean)]
         top = self.standing[best[0].entry] if best else None
         return Row(
             batch.number, self.candidates + len(batch.children), top.mean if top else float("-inf"),
@@ -180,13 +184,23 @@ class Search:
         )  # fmt: skip
 
     def _contenders(self) -> list[tuple[int, int]]:
-        """The best that have too few scores, each with the seed that it has not been trained with."""
-        chosen = []
-        for member in self.breeder.islands.best[: self.settings.contenders]:
-            standing = self.standing[member.entry]
-            if standing.stage > len(self.settings.rungs) and standing.scores < self.settings.seeds:
-                chosen.append((member.entry, standing.scores))
-        return chosen
+        """The best that have too few scores, and the seed that it is the turn of for those that have none of it. Those
+        that are surely worse than another by now are left out."""
+        full = len(self.settings.rungs) + 1
+        best = [m.entry for m in self.breeder.islands.best if self.standing[m.entry].stage >= full]
+        best = best[: self.settings.contenders]
+        seeds = {entry: set(self.archive.entry(entry).seeds(FULL)) for entry in best}
+        tested = [entry for entry in best if len(seeds[entry]) >= LEAST_SEEDS]
+        shared = sorted(set.intersection(*(seeds[entry] for entry in tested))) if tested else []
+        table = np.array([[self._score(entry, seed) for seed in shared] for entry in tested]).reshape(len(tested), -1)
+        out = {entry for entry, gone in zip(tested, eliminated(table), strict=True) if gone}
+        turn = self.number % self.settings.seeds
+        return [(entry, turn) for entry in best if entry not in out and turn not in seeds[entry]]
+
+    def _score(self, entry: int, seed: int) -> float:
+        """The mean over the tasks of a candidate's full scores with a seed."""
+        scores = self.archive.entry(entry).scores
+        return float(np.mean([score.value for score in scores if score.stage == FULL and score.seed == seed]))
 
     # From one process to the next
 

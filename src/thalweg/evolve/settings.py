@@ -55,7 +55,7 @@ class Settings:
         edits: of a grammar's genomes: "few" for one or two a child, or the rate at which each expressed codon mutates.
         crossover: the share of children of two parents; in the generational search they mutate too.
         fresh: the share of children that are drawn from scratch.
-        retries: how often a child is bred anew whose canonical form is known.
+        retries: how often a child is bred anew that does what is known.
 
     How it is selected:
         search: "ageing" (the oldest make room, Real et al. 2019), "generational" (the paper's), or "random".
@@ -67,9 +67,10 @@ class Settings:
     How it is evaluated:
         proxy: whether the micro-proxy comes first. rungs: shares of a training after which hurdles stand.
         quantile: which share of the distinct scores seen at a hurdle does not pass it.
-        trials: seeds of a first evaluation; they end early below `floor`. trial: how they combine, "mean" or "worst".
+        trials: seeds of a first evaluation, for those above `floor`; without one, for those above the hurdle of the
+            first seed, at `trial_quantile`. trial: how they combine, "mean" or "worst".
         tasks: how the scores on several tasks combine: "mean", "worst" or "rank".
-        contenders, seeds: how many of the best are evaluated again, a seed a batch, until they have so many scores.
+        contenders, seeds: how many of the best are evaluated again, on one of so many seeds after each batch.
         control: the share of candidates that no hurdle stops, which tells what the hurdles lose.
     """
 
@@ -81,21 +82,22 @@ class Settings:
     fresh: float = 0.05
     retries: int = 2
     search: str = "ageing"
-    population: int = 128
-    tournament: int = 8
-    elites: int = 8
-    batch: int = 128
+    population: int = 256
+    tournament: int = 12
+    elites: int = 16
+    batch: int = 256
     islands: int = 1
     migration: int = 10
     proxy: bool = True
     rungs: tuple[float, ...] = (0.25,)
     quantile: float = 0.6
-    trials: int = 1
+    trials: int = 3
+    trial_quantile: float = 0.9
     floor: float | None = None
     trial: str = "mean"
     tasks: str = "mean"
-    contenders: int = 8
-    seeds: int = 5
+    contenders: int = 16
+    seeds: int = 10
     control: float = 0.015
 
     def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class Settings:
         _one_of("trial", self.trial, ("mean", "worst"))
         for name, least in _LEAST.items():
             _whole(name, getattr(self, name), least)
-        for name in ("crossover", "fresh", "control", "quantile"):
+        for name in ("crossover", "fresh", "control", "quantile", "trial_quantile"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {value!r}")
@@ -152,7 +154,7 @@ def _whole(name: str, value: object, least: int) -> None:
 
 PRESETS: dict[str, Settings] = {
     "laptop": Settings(),
-    "gpu": Settings(population=512, batch=512, islands=4),
+    "gpu": Settings(population=512, batch=1024, islands=4),
     # Carvalho, Lourenço and Machado 2022, table 1 and algorithm 1; every offspring is evaluated in full.
     "paper": Settings(
         representation="grammar", grammar="paper", edits=0.15, crossover=0.9, fresh=0.0, retries=0,

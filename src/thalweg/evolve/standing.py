@@ -14,13 +14,14 @@ from thalweg.evolve.evaluation import FULL, PROXY, rung_named
 from thalweg.evolve.settings import Settings
 
 UNSURE = 0.01  # the standard deviation of a score, until two scores of one candidate tell
+CAUTION = 2.0  # standard errors below its mean at which a candidate stands
 
 
 class Standing(NamedTuple):
     """Compared in order: the stage that was reached, then the value there; `mean` is of all full scores, for people.
 
-    Of those trained in full, the value is the mean less its standard error, which is drawn from all candidates: what
-    is good by luck of a single seed stands below what is as good on many.
+    Of those trained in full, the value is the mean less two standard errors, drawn from all candidates: what is
+    good by luck of a single seed stands below what is nearly as good on many.
     """
 
     stage: int
@@ -49,7 +50,7 @@ class Standings:
         for key, own in scores.items():
             if key in full:
                 count = min(map(len, full[key]))
-                value = means[key] - error / math.sqrt(count) if self.trial == "mean" else means[key]
+                value = means[key] - CAUTION * error / math.sqrt(count) if self.trial == "mean" else means[key]
                 shown = means[key] if self.combined != "rank" else float(np.mean([np.mean(v) for v in full[key]]))
                 standings[key] = Standing(self._order[FULL], value, shown, count)
             else:

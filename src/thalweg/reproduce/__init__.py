@@ -34,7 +34,7 @@ def _paper(name: str) -> Paper:
     return import_module(f"thalweg.reproduce.{name}").PAPER
 
 
-_NAMES = ("adaswarm", "objectives", "position_wise", "survey")
+_NAMES = ("adaswarm", "autolr", "objectives", "position_wise", "survey")
 
 PAPERS: dict[str, Callable[[], Paper]] = {name: partial(_paper, name) for name in _NAMES}
 """The papers by their names; each is imported when it is called for."""

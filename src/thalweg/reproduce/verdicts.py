@@ -22,6 +22,7 @@ SAME, OPPOSITE, UNCLEAR = "same", "opposite", "unclear"
 # minima lie close to 0 or differ in their fifth digit, so that their absolute allowance is small.
 TOLERANCES: Mapping[str, tuple[float, float]] = {
     "accuracy": (1.0, 0.0), "train_accuracy": (1.0, 0.0), "test_accuracy": (1.0, 0.0), "accuracy_sd": (0.25, 0.5),
+    "validation_accuracy": (1.0, 0.0), "validation_accuracy_sd": (0.25, 0.5), "test_accuracy_sd": (0.25, 0.5),
     "loss": (0.005, 0.1), "best_loss": (0.005, 0.1), "value": (0.0001, 0.01), "gradient": (0.01, 0.1),
     "iterations": (1.0, 0.2), "epochs": (2.0, 0.2), "seconds": (0.0, 0.2),
     "wins_bce": (1.0, 0.0), "wins_mse": (1.0, 0.0), "wins_mae": (1.0, 0.0),
