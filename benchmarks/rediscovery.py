@@ -2,9 +2,9 @@
 
     python benchmarks/rediscovery.py --out benchmarks/rediscovery.txt
 
-For each of ten seeds the default evolution runs for two minutes on two processes, and random search for two more, with the
-same genomes, funnel, hurdles and finals. Both winners, chosen on ten fresh seeds, and SGD with momentum, tuned over a
-grid of 60 settings on the same ten, train on 30 seeds that none of the three has seen, and meet on the test parts.
+For each of ten seeds the default evolution runs for two minutes on two processes, and random search for two more, with
+the same genomes, funnel, hurdles and finals. Both winners, chosen on ten fresh seeds, and SGD with momentum, tuned over
+a grid of 60 settings on the same ten, train on 30 seeds that none of the three has seen, and meet on the test parts.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def found(search: str, seed: int, seconds: float, pool: Executor, folder: Path):
     settings = preset_named("laptop").changed(search=search)
     asked = Evolution((digits(),), settings, seed, (), None, "cpu")
     counts = (8, CHOICES, TESTS)
-    ran = asked.run(Store(folder), pool, Budget(seconds=seconds), counts, lambda told: None, search)
+    store = Store(folder)
+    with store.begin(asked.asked) as archive:
+        ran = asked.run(asked.search(archive), store, pool, Budget(seconds=seconds), counts, lambda told: None, search)
     best = ran.finalists[0]
     return best.entry.rule, np.array(best.test), ran.search.candidates
 

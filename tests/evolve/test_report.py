@@ -72,8 +72,7 @@ def made(text="x = 0.9*x + g\nw = w - 0.1*x", label="random search"):
         settings=(("preset", "laptop"), ("seed", "0")),
         best=replace(best_of(gallery.find("heavy_ball").rule, SCORE), equations=text),
         nearest="this is momentum with mu = 0.9, lr = 0.001, to rounding",
-        history=tuple(Batch(i, 100 * (i + 1), 0.5 + i / 30, -math.inf if i < 2 else 0.3, 0.4 + i / 40 if i % 3 == 0
-                            else math.nan) for i in range(9)),
+        history=tuple(Batch(i, 100 * (i + 1), 0.5 + i / 30, 1 + i, -math.inf if i < 2 else 0.3) for i in range(9)),
         funnel=(Stage("generated", 900), Stage("not refused", 700), Stage("full fitness", 0)),
         refusals=(Stage("no gradient reaches the weight", 200),),
         hurdle=HurdleLoss(50, 1, 0.02, 0.0005, 0.11),
@@ -158,7 +157,7 @@ def test_a_rule_that_overflows_has_no_response_but_a_page():
 
 
 def test_scores_that_were_never_finite_have_no_fitness_picture():
-    history = (Batch(0, 10, -math.inf, -math.inf), Batch(1, 20, -math.inf, math.nan))
+    history = (Batch(0, 10, -math.inf, 0, -math.inf), Batch(1, 20, -math.inf, 0, math.nan))
     page = report_html(EvolutionReport("One", history=history))
     assert "<svg" not in page
     assert "−∞" in page

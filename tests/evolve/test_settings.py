@@ -57,7 +57,7 @@ def test_the_paper_preset_has_the_numbers_of_table_1():
         ({"crossover": 1.5}, "crossover must be a share from 0 to 1, got 1.5"),
         ({"control": float("nan")}, "control must be a share"),
         ({"search": "lucky"}, "search must be one of ageing, generational, random, got 'lucky'"),
-        ({"tasks": "best"}, "tasks must be one of mean, worst, rank"),
+        ({"across": "best"}, "across must be one of mean, worst, rank"),
         ({"rungs": (0.5, 0.25)}, "rungs must be rising shares"),
         ({"rungs": (1.0,)}, "rungs must be rising shares"),
         ({"tournament": 1000}, "tournament must be at most population"),

@@ -52,7 +52,7 @@ def test_the_paper_counts_the_worst_of_the_trials():
 @pytest.mark.parametrize(("combined", "winner"), [("mean", 0), ("worst", 1)])
 def test_scores_on_several_tasks_combine_as_asked(combined, winner):
     scores = {0: full(1.0) + full(0.5, task="iris"), 1: full(0.8) + full(0.6, task="iris")}
-    standings = of(scores, Settings(tasks=combined), ("digits", "iris"))
+    standings = of(scores, Settings(across=combined), ("digits", "iris"))
     assert max(standings, key=lambda key: standings[key][:2]) == winner
 
 
@@ -61,7 +61,7 @@ def test_ranks_do_not_depend_on_the_units_of_a_task():
         key: full(value) + full(-1000.0 * other, task="diabetes")
         for key, (value, other) in enumerate([(0.9, 3.0), (0.8, 2.0), (0.7, 1.0), (0.89, 1.5)])
     }
-    standings = of(scores, Settings(tasks="rank"), ("digits", "diabetes"))
+    standings = of(scores, Settings(across="rank"), ("digits", "diabetes"))
     assert max(standings, key=lambda key: standings[key][:2]) == 3  # second on both, where the others are last on one
 
 

@@ -96,7 +96,10 @@ class _Evaluation:
         """Trains on one task with one seed; returns those that go on."""
         epochs = self.plan.epochs or task.epochs
         session = Session(
-            [self.job.rules[i] for i in going], task, Seed(self.plan.master, task.name, STARTS[self.job.stage] + trial)
+            [self.job.rules[i] for i in going],
+            task,
+            Seed(self.plan.master, task.name, STARTS[self.job.stage] + trial),
+            device=self.plan.device,
         )
         done = 0.0
         for share in rungs:

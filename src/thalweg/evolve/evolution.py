@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,8 @@ from thalweg.evolve.sge import GrammaticalEvolution
 from thalweg.evolve.store import Store
 from thalweg.evolve.trees import Trees
 from thalweg.race.engine import available_cpus, check_engine, executor
-from thalweg.race.races import listed
+from thalweg.race.jobs import one_thread
+from thalweg.race.races import check_device, listed
 from thalweg.race.seeds import Seed, Stream
 from thalweg.rules import Rule, gallery
 from thalweg.tasks import Task
@@ -116,6 +118,7 @@ def evolve(
     if epochs is not None and not epochs > 0:
         raise ValueError(f"epochs must be above 0, got {epochs!r}")
     check_engine(engine)
+    check_device(device, engine)
     asked = Evolution(
         tuple(_task(one, data_dir) for one in listed("tasks", tasks, Task)), own, seed,
         tuple(_rule(one) for one in listed("seed_rules", seed_rules, Rule)), epochs, device,
@@ -123,11 +126,15 @@ def evolve(
     folder = Path(store) if store is not None else STORES / asked.digest
     count = available_cpus() if workers is None else workers
     tell = on_progress or (lambda told: None)
-    with executor(engine, count) as pool:
-        ran = {"evolution": asked.run(Store(folder), pool, ends, (finalists, choices, tests), tell, "evolving")}
+    with executor(engine, count) as pool, one_thread(), ExitStack() as archives:
+
+        def run(one: Evolution, place: Path, few: int, doing: str) -> Ran:
+            search = one.search(archives.enter_context(Store(place).begin(one.asked)))
+            return one.run(search, Store(place), pool, ends, (few, choices, tests), tell, doing)
+
+        ran = {"evolution": run(asked, folder, finalists, "evolving")}
         for name, control in asked.controls().items() if controls else ():
-            own_store = Store(folder / name.replace(" ", "-"))
-            ran[name] = control.run(own_store, pool, ends, (1, choices, tests), tell, name)
+            ran[name] = run(control, folder / name.replace(" ", "-"), 1, name)
         judge = Judge(
             asked.tasks, _away(away, asked.tasks, data_dir), race, pool, count, engine,
             lambda doing: tell(Told(doing, 1.0, ran["evolution"].search.candidates, "", "")),
@@ -206,11 +213,10 @@ class Evolution:
         }
 
     def run(
-        self, store: Store, pool: Executor, budget: Budget, counts: tuple[int, int, int], tell: OnProgress, doing: str
-    ) -> Ran:
+        self, search: Search, store: Store, pool: Executor, budget: Budget, counts: tuple[int, int, int],
+        tell: OnProgress, doing: str,
+    ) -> Ran:  # fmt: skip
         """The search until the budget is spent, then its finals."""
-        archive = store.begin(self.asked)
-        search = self.search(archive)
         began, before = monotonic(), store.seconds
 
         def spent(candidates: int) -> bool:

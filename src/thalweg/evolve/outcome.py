@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from thalweg.evolve.evaluation import TEST, Job, evaluate
+from thalweg.evolve.evaluation import CHOICE, STARTS, TEST, Job, evaluate
 from thalweg.evolve.finals import Finalist
 from thalweg.evolve.hurdle import false_rejects
 from thalweg.evolve.judgement import report as pages
@@ -17,7 +17,7 @@ from thalweg.evolve.judgement.ablation import Ablation, ablations
 from thalweg.evolve.judgement.genealogy import Birth, line_of_descent
 from thalweg.evolve.judgement.nearest import nearest_known
 from thalweg.evolve.judgement.readable import readable
-from thalweg.evolve.judgement.retest import difference, retest
+from thalweg.evolve.judgement.retest import difference, reported, retest
 from thalweg.evolve.result import Point, Result, front
 from thalweg.evolve.search import Search
 from thalweg.evolve.store import RACE, REPORT, WINNER, Store
@@ -26,7 +26,7 @@ from thalweg.race.engine import Here
 from thalweg.race.jobs import packed, versions
 from thalweg.race.method import method_named, method_of
 from thalweg.race.races import race
-from thalweg.race.statistics.paired import SWAPPED
+from thalweg.race.statistics.paired import SWAPPED, Verdict
 from thalweg.rules import Rule
 from thalweg.tasks import Task
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from thalweg.evolve.evolution import Ran
 
 RIVALS = ("heavy_ball", "nesterov", "rmsprop", "adam", "lion", "sgd")  # in the race with the winner
-RACED = {"seeds": 10, "budget": 9, "studies": 1, "repeats": 2}
 ABLATED = 12  # at most, of the parts of a rule
 
 
@@ -68,7 +67,8 @@ def outcome(
     winner = finalists[0]
     rule = readable(winner.entry.rule)
     worst = _worst(search)
-    score = retest(winner.test, worst)
+    chosen_on = range(STARTS[CHOICE], STARTS[CHOICE] + len(winner.choice))
+    score = reported({STARTS[TEST] + seed: value for seed, value in enumerate(winner.test)}, chosen_on, worst)
     judge.tell("taking it apart")
     parts = _ablations(search, judge, rule, winner, worst)
     raced, away = _raced(rule, store, judge) if judge.raced else ([], [])
@@ -76,12 +76,12 @@ def outcome(
     counts = search.archive.counters()
     page = pages.EvolutionReport(
         title=title,
-        metric=judge.tasks[0].metric.title,
+        metric=judge.tasks[0].metric.name.replace("_", " "),
         percent=judge.tasks[0].metric.percent,
         settings=tuple(settings),
         best=pages.best_of(rule, score),
         nearest=nearest_known(rule).sentence,
-        history=tuple(pages.Batch(row.batch, row.candidates, row.best, row.mean) for row in search.history),
+        history=tuple(pages.Batch(row.batch, row.candidates, row.best, row.scores, row.mean) for row in search.history),
         funnel=tuple(_funnel(search, counts)),
         refusals=tuple(
             pages.Stage(name.removeprefix("refused: "), int(count))
@@ -181,15 +181,17 @@ def _raced(rule: Rule, store: Store, judge: Judge) -> tuple[list[pages.Compared]
     tasks = [*judge.tasks, *judge.away]
     result = race(
         tasks, [method_of(rule), *(method_named(name) for name in RIVALS)], baseline=rule.name,
-        store=store.path(RACE), engine=judge.engine, workers=judge.workers, **RACED,
+        seeds=10, budget=9, studies=1, repeats=2, store=store.path(RACE), engine=judge.engine, workers=judge.workers,
     )  # fmt: skip
     home = {task.name for task in judge.tasks}
     rows: tuple[list[pages.Compared], list[pages.Compared]] = [], []
+    summary = result.summary
     for one in result.verdicts:
-        ours, theirs = (result.summary.means[one.task, name] for name in (rule.name, one.method))
+        ours, theirs = (summary.means[one.task, name] for name in (rule.name, one.method))
+        said = cast(Verdict, one.verdict)
         row = pages.Compared(
             shown(one.method), ours, theirs, -one.difference, -one.high, -one.low, one.seeds,
-            SWAPPED.get(one.verdict, one.verdict), one.task,
+            SWAPPED.get(said, said), one.task,
         )  # fmt: skip
         rows[one.task not in home].append(row)
     return rows

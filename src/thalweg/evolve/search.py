@@ -192,7 +192,8 @@ class Search:
         seeds = {entry: set(self.archive.entry(entry).seeds(FULL)) for entry in best}
         tested = [entry for entry in best if len(seeds[entry]) >= LEAST_SEEDS]
         shared = sorted(set.intersection(*(seeds[entry] for entry in tested))) if tested else []
-        table = np.array([[self._score(entry, seed) for seed in shared] for entry in tested]).reshape(len(tested), -1)
+        table = np.array([[self._score(entry, seed) for seed in shared] for entry in tested])
+        table = table.reshape(len(tested), len(shared))
         out = {entry for entry, gone in zip(tested, eliminated(table), strict=True) if gone}
         turn = self.number % self.settings.seeds
         return [(entry, turn) for entry in best if entry not in out and turn not in seeds[entry]]

@@ -32,6 +32,8 @@ class Session:
             all candidates, so that their scores are paired. They are those of a race's trial with that seed.
         batch: examples of a step; by default the task's.
         chunk: how many train in one cohort; by default as many as `most_members` says, of the network alone.
+        device: where networks and data are. Away from the CPU candidates train one after another: the machine that
+            steps a cohort is the CPU's.
 
     A candidate whose loss or weights are not finite is trained no more and scores -inf, as one does that answers NaN.
     It changes nothing of the others; neither does who else is in the session, but for rounding. Networks that cannot be
@@ -52,7 +54,14 @@ class Session:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], task: Task, seed: Seed, *, batch: int | None = None, chunk: int | None = None
+        self,
+        rules: Sequence[Rule],
+        task: Task,
+        seed: Seed,
+        *,
+        batch: int | None = None,
+        chunk: int | None = None,
+        device: str = "cpu",
     ) -> None:
         for name, value in (("batch", batch), ("chunk", chunk)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -60,15 +69,21 @@ class Session:
         if not rules:
             raise ValueError("rules must hold at least one, got none")
         self.task, self.seed = task, seed
-        self.workload = task.workload(seed.generator(Stream.SPLIT))
+        self.device = torch.device(device)
+        self.workload = workload = task.workload(seed.generator(Stream.SPLIT))
+        self._training, self._validation = (_on(part, self.device) for part in (workload.train, workload.validation))
         self._batch = min(batch or task.batch_size, len(self.workload.train))
         self._network = dropout.with_own_dropout(self.workload.network(seed.generator(Stream.INIT))).train()
+        self._network = self._network.to(self.device)
         self._rules = list(rules)
-        size = chunk or most_members(task, self._network, self.workload.train[: self._batch])
+        stacked = self.device.type == "cpu"
+        most = most_members(task, self._network, self._training[: self._batch]) if stacked else len(rules)
+        size = chunk or most
         self._groups: list[Group] = []
         self._spans = [slice(start, min(start + size, len(rules))) for start in range(0, len(rules), size)]
         for span in self._spans:
-            self._groups.append(Together(self._rules[span], task, self._network, seed))
+            own = self._rules[span]
+            self._groups.append(Together(own, task, self._network, seed) if stacked else self._alone(own))
         self._kept = np.arange(len(rules))
         self._order = self._batches()
         self._steps, self._asked = 0, 0.0
@@ -105,7 +120,7 @@ class Session:
         end = self._steps + count
         while self._steps < end:  # an epoch at a time: batches are held in memory, and cohorts made smaller in between
             rows = list(itertools.islice(self._order, min(end - self._steps, self.steps_per_epoch)))
-            batches = [self.workload.train[each] for each in rows]
+            batches = [self._training[each.to(self.device)] for each in rows]
             for place in range(len(self._groups)):
                 self._train(place, batches)
             self._steps += len(batches)
@@ -132,17 +147,18 @@ class Session:
 
     def results(self) -> tuple[np.ndarray, np.ndarray]:
         """Scores and losses, for one price."""
-        return self._judged(self.workload.validation)
+        return self._judged(self._validation)
 
     def untrained(self) -> tuple[float, float]:
         """Score and loss of the network that all began as."""
-        part = self.workload.validation
+        part = self._validation
         outputs = outputs_of(copy.deepcopy(self._network).eval(), part.inputs)
         return float(self.task.metric.function(outputs, part.targets)), float(self.task.loss(outputs, part.targets))
 
     def test_scores(self) -> np.ndarray:
         """The metric on the test part, of the weights as they are: for what is judged in the end, never to choose."""
-        return self._judged(self.task.workload_and_test(self.seed.generator(Stream.SPLIT))[1])[0]
+        test = self.task.workload_and_test(self.seed.generator(Stream.SPLIT))[1]
+        return self._judged(_on(test, self.device))[0]
 
     def _train(self, place: int, batches: Sequence[Examples]) -> None:
         """Trains a group; one that turns out not to be stackable trains one after another, from the beginning."""
@@ -155,11 +171,14 @@ class Session:
     def _singly(self, place: int) -> None:
         """Puts a group that trains one after another in the place of one that cannot train together."""
         span = self._spans[place]
-        group = Singly(self._rules[span], self.task, self._network, self.seed)
+        group = self._alone(self._rules[span])
         group.keep(np.isin(np.arange(span.start, span.stop), self._kept))
         for rows in itertools.islice(self._batches(), self._steps):
-            group.train([self.workload.train[rows]])
+            group.train([self._training[rows]])
         self._groups[place] = group
+
+    def _alone(self, rules: Sequence[Rule]) -> Singly:
+        return Singly(rules, self.task, self._network, self.seed, self.device)
 
     def _judged(self, part: Examples) -> tuple[np.ndarray, np.ndarray]:
         """Metric and loss of each candidate that is left."""
@@ -172,7 +191,7 @@ class Session:
             with torch.no_grad():
                 loss = np.array([_tried(self.task.loss, *pair) for pair in zip(outputs, targets, strict=True)])
             metric = self._metrics(outputs, targets)
-            sound = ~torch.isnan(outputs).flatten(1).any(1).numpy() & np.isfinite(loss) & np.isfinite(metric)
+            sound = ~torch.isnan(outputs).flatten(1).any(1).cpu().numpy() & np.isfinite(loss) & np.isfinite(metric)
             metrics[span][rows[sound]], losses[span][rows[sound]] = metric[sound], loss[sound]
         return metrics[self._kept], losses[self._kept]
 
@@ -196,6 +215,10 @@ class Session:
         generator, examples = self.seed.generator(Stream.ORDER), len(self.workload.train)
         while True:
             yield from torch.randperm(examples, generator=generator).split(self._batch)
+
+
+def _on(part: Examples, device: torch.device) -> Examples:
+    return Examples(part.inputs.to(device), part.targets.to(device))
 
 
 def _tried(function: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, targets: Tensor) -> float:

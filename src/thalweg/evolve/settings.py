@@ -69,7 +69,7 @@ class Settings:
         quantile: which share of the distinct scores seen at a hurdle does not pass it.
         trials: seeds of a first evaluation, for those above `floor`; without one, for those above the hurdle of the
             first seed, at `trial_quantile`. trial: how they combine, "mean" or "worst".
-        tasks: how the scores on several tasks combine: "mean", "worst" or "rank".
+        across: how the scores on several tasks combine: "mean", "worst" or "rank".
         contenders, seeds: how many of the best are evaluated again, on one of so many seeds after each batch.
         control: the share of candidates that no hurdle stops, which tells what the hurdles lose.
     """
@@ -95,13 +95,13 @@ class Settings:
     trial_quantile: float = 0.9
     floor: float | None = None
     trial: str = "mean"
-    tasks: str = "mean"
+    across: str = "mean"
     contenders: int = 16
     seeds: int = 10
     control: float = 0.015
 
     def __post_init__(self) -> None:
-        for name, allowed in (("representation", REPRESENTATIONS), ("search", SEARCHES), ("tasks", COMBINED)):
+        for name, allowed in (("representation", REPRESENTATIONS), ("search", SEARCHES), ("across", COMBINED)):
             _one_of(name, getattr(self, name), allowed)
         _one_of("trial", self.trial, ("mean", "worst"))
         for name, least in _LEAST.items():

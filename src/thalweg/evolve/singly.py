@@ -1,4 +1,4 @@
-"""Candidates that are trained one after another, where their network cannot be stacked: slower, and the same."""
+"""Candidates that are trained one after another, where their network cannot be stacked, or is on a GPU."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from thalweg.tasks import Examples, Task, dropout
 
 
 class Singly:
-    """A `Group` of networks of which each has an optimizer of its own.
+    """A `Group` of networks of which each has an optimizer of its own. Network and batches are on the device.
 
     Raises ValueError, in training, where network or loss raise although no step has been made.
     """
 
-    def __init__(self, rules: Sequence[Rule], task: Task, network: nn.Module, seed: Seed) -> None:
+    def __init__(self, rules: Sequence[Rule], task: Task, network: nn.Module, seed: Seed, device: torch.device) -> None:
         self.alive = np.ones(len(rules), dtype=np.bool_)
         self.examples = np.zeros(len(rules), dtype=np.int64)
         self._wanted = self.alive.copy()
         self._task = task
-        self._members = [_Member(rule, network, seed) for rule in rules]
+        self._members = [_Member(rule, network, seed, device) for rule in rules]
 
     def train(self, batches: Sequence[Examples]) -> None:
         for place in np.flatnonzero(self.alive & self._wanted):
@@ -50,16 +50,16 @@ class Singly:
 class _Member:
     """One network and its optimizer. What its layers draw they draw from a stream of the seed, as all others do."""
 
-    def __init__(self, rule: Rule, network: nn.Module, seed: Seed) -> None:
+    def __init__(self, rule: Rule, network: nn.Module, seed: Seed, device: torch.device) -> None:
         self.network = copy.deepcopy(network)
         self.optimizer = RuleOptimizer(
             [w for w in self.network.parameters() if w.requires_grad], rule, generator=seed.generator(Stream.OPTIMIZER)
         )
-        generator = seed.generator(Stream.DROPOUT)
+        generator = torch.Generator(device).manual_seed(seed.generator(Stream.DROPOUT).initial_seed())
         for layer in dropout.layers(self.network).values():
             layer.generator = generator
         self.stepped = False
-        self.randomness = OwnRandomness(seed.generator(Stream.DROPOUT), torch.device("cpu"))
+        self.randomness = OwnRandomness(seed.generator(Stream.DROPOUT), device)
 
     def step(self, task: Task, batch: Examples) -> bool:
         """Trains on a batch; says whether the loss was finite. Where it was not, or where network or loss raise on what

@@ -37,7 +37,7 @@ class Standings:
     """Works out the standings of candidates from their scores."""
 
     def __init__(self, settings: Settings, tasks: Sequence[str]) -> None:
-        self.tasks, self.trial, self.combined = list(tasks), settings.trial, settings.tasks
+        self.tasks, self.trial, self.combined = list(tasks), settings.trial, settings.across
         stages = [PROXY, *map(rung_named, settings.rungs), FULL]
         self._order = {stage: place for place, stage in enumerate(stages)}
 

@@ -171,7 +171,7 @@ def run(
 ) -> RaceResult:
     """The race between entrants, with what the store has already."""
     engine.check_engine(where)
-    _check_device(protocol.device, where)
+    check_device(protocol.device, where)
     for method in entrants.methods:
         _check_space(method)
     with one_thread(), ExitStack() as opened:
@@ -206,7 +206,8 @@ def _check_count(argument: str, given: int, least: int) -> None:
         raise ValueError(f"{argument} must be a whole number >= {least}, got {given!r}")
 
 
-def _check_device(device: str, where: str | Executor | None) -> None:
+def check_device(device: str, where: str | Executor | None) -> None:
+    """Raises ValueError where it is no device, or a GPU and this machine, which is to train, has none."""
     try:
         kind = torch.device(device).type
     except RuntimeError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from thalweg.reproduce.autolr.evolution import part as evolution_part
+from thalweg.reproduce.autolr.evolving import by_thalweg
 from thalweg.reproduce.autolr.exact import PART as EXACT_PART
 from thalweg.reproduce.autolr.fair_race import PART as FAIR_PART
 from thalweg.reproduce.autolr.images import CIFAR_PART, FASHION_PART
@@ -11,6 +13,8 @@ from thalweg.reproduce.autolr.tables import tables
 from thalweg.reproduce.paper import Paper
 
 __all__ = ["PAPER"]
+
+EVOLUTION_PART = evolution_part(by_thalweg, "quick about 1 min, full about 10")
 
 ABOUT = {
     "1": "Settings of the evolution, held against what the authors' own published logs of the nine runs say. Nothing "
@@ -50,7 +54,7 @@ PAPER = Paper(
     title="Adaptive AutoLR, ADES and Sign",
     source="P. Carvalho, N. Lourenço and P. Machado: Evolving adaptive neural network optimizers for image "
     "classification. EuroGP 2022, doi 10.1007/978-3-031-02056-8_1.",
-    parts=(EXACT_PART, FASHION_PART, CIFAR_PART, FAIR_PART, SENSITIVITY_PART),
+    parts=(EXACT_PART, FASHION_PART, CIFAR_PART, FAIR_PART, SENSITIVITY_PART, EVOLUTION_PART),
     partners={},
     pictures=pictures,
     notes=NOTES,

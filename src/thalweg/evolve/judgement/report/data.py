@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -18,14 +17,14 @@ _POINTS = 121  # of a response curve
 
 @dataclass(frozen=True)
 class Batch:
-    """How evolution stands after a batch: candidates generated so far, the best and the mean score of the population,
-    and the mean of the best one's re-tests (NaN: none yet)."""
+    """How evolution stands after a batch: candidates generated so far, the best one's mean over so many seeds, and the
+    mean of all members that were trained in full."""
 
     batch: int
     candidates: int
     best: float
+    seeds: int
     mean: float
-    retested: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,10 @@ _SERIES = tuple(Style(colour, dashes) for colour, dashes in ((0, 0), (1, 0), (2,
 
 
 def fitness(history: Sequence[Batch], title: str, y_label: str, scale: float) -> Figure:
-    """Best, mean and re-tested best score over the candidates generated; scores that were never finite are left out."""
+    """Best and mean score over the candidates generated; scores that were never finite are left out."""
     lines = {
         "best": [(batch.candidates, scale * batch.best) for batch in history],
         "mean": [(batch.candidates, scale * batch.mean) for batch in history],
-        "best, re-tested": [(batch.candidates, scale * batch.retested) for batch in history],
     }
     seen = {name: [point for point in points if abs(point[1]) < _HUGE] for name, points in lines.items()}
     curves = {name: tuple(zip(*points, strict=True)) for name, points in seen.items() if points}

@@ -59,14 +59,20 @@ def fitness(report: EvolutionReport) -> Section | None:
     title = f"{report.metric.capitalize()} over the candidates generated"
     chart = Chart(title, lambda: figures.fitness(report.history, title, _unit(report), _scale(report)))
     rows = [
-        [Cell(str(b.batch), b.batch), count(b.candidates), *(_score(report, v) for v in (b.best, b.mean, b.retested))]
+        [
+            Cell(str(b.batch), b.batch),
+            count(b.candidates),
+            _score(report, b.best),
+            count(b.seeds),
+            _score(report, b.mean),
+        ]
         for b in report.history
     ]
-    columns = ["Batch", "Candidates", "Best", "Mean", "Best, re-tested"]
+    columns = ["Batch", "Candidates", "Best", "Seeds", "Mean"]
     table = Table("fitness", f"After each batch, {_unit(report)}", columns, rows)
     note = (
-        "The best of many noisy scores is too high: the line of re-tests, means over fresh seeds, is the one to "
-        "look at."
+        "The best is the mean over the seeds that the table says. Of many noisy scores the best is too high all the "
+        "same: what the winner is worth, fresh seeds say below."
     )
     some = any(abs(value) < 1e300 for b in report.history for value in (b.best, b.mean))
     parts = [Part(charts=[chart] if some else [], notes=[note]), Part(title="Batches", tables=[table], folded=True)]
