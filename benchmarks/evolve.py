@@ -79,7 +79,7 @@ def recorded(count: int, pool: Executor) -> list[Rule]:
     funnel = Recorder(genomes, archive, probe_of(task, 0), Random("stream control"), 0.0)
     plan = replace(PLAN, epochs=EPOCHS)
     search = Search(settings, plan, [task], archive, Breeder(settings, genomes, Random("stream")), funnel)
-    search.run(pool, lambda bred: bred >= count, lambda progress: None)
+    search.run(pool, lambda row: row.candidates >= count, lambda progress: None)
     # What no gradient reaches is refused by its text: the paper's engine trained it all the same, and so does
     # "everything" here, as a rule that stands still.
     still = Rule("still", "w = w - 0*g")
@@ -171,7 +171,7 @@ def through_proxy(count: int, pool: Executor) -> tuple[float, dict[str, float]]:
     )
     search.hurdles = {PROXY: RollingHurdle(1.0, floor=np.inf)}  # nothing goes on: the proxy is the last stage
     start = time.perf_counter()
-    search.run(pool, lambda bred: bred >= count, lambda progress: None)
+    search.run(pool, lambda row: row.candidates >= count, lambda progress: None)
     return time.perf_counter() - start, archive.counters()
 
 

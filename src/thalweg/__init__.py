@@ -15,7 +15,8 @@ __all__ = ["Method", "Rule", "Task", "evolve", "optim", "race"]
 
 __version__ = version("thalweg")
 
-# What is imported when it is asked for, because it imports torch, which takes seconds. A race, or an evolution, is the room itself.
+# What is imported when it is asked for, because it imports torch, which takes seconds. A race or an evolution is the
+# room itself.
 _LATER = {
     "evolve": ("thalweg.evolve", ""),
     "optim": ("thalweg.optim", ""),

@@ -42,7 +42,7 @@ def search_over(archive, settings=SMALL, task=None, seed=0) -> Search:
 
 
 def run(search: Search, candidates: int, pool=None) -> Search:
-    search.run(pool or Here(), lambda count: count >= candidates, lambda progress: None)
+    search.run(pool or Here(), lambda row: row.candidates >= candidates, lambda progress: None)
     return search
 
 

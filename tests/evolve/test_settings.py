@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from thalweg.evolve.settings import PRESETS, Budget, Settings, preset_named
+from thalweg.evolve.settings import PRESETS, Budget, Settings, parsed, preset_named
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,38 @@ def test_any_other_budget_is_refused_with_its_value(text):
 
 
 def test_a_budget_is_spent_by_what_it_counts_alone():
-    assert not Budget(candidates=10).spent(9, 1e9)
-    assert Budget(candidates=10).spent(10, 0.0)
-    assert not Budget(seconds=5.0).spent(10**9, 4.9)
-    assert Budget(seconds=5.0).spent(0, 5.0)
-    assert Budget(candidates=10).share(5, 1e9) == 0.5
-    assert Budget(seconds=5.0).share(0, 50.0) == 1.0
+    assert Budget(candidates=10).share(9, 1e9, 10**9) == 0.9
+    assert Budget(candidates=10).share(10, 0.0, 0) == 1.0
+    assert Budget(seconds=5.0).share(10**9, 2.5, 10**9) == 0.5
+    assert Budget(examples=100).share(10**9, 1e9, 200) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("population=64", ("population", 64)),
+        (" fresh = 0.1 ", ("fresh", 0.1)),
+        ("proxy=no", ("proxy", False)),
+        ("rungs=0.25,0.5", ("rungs", (0.25, 0.5))),
+        ("rungs=none", ("rungs", ())),
+        ("floor=none", ("floor", None)),
+        ("floor=0.8", ("floor", 0.8)),
+        ("edits=0.15", ("edits", 0.15)),
+        ("edits=few", ("edits", "few")),
+        ("search=random", ("search", "random")),
+    ],
+)
+def test_a_setting_is_read_as_what_it_is(text, setting):
+    assert parsed(text) == setting
+
+
+@pytest.mark.parametrize(
+    "text", ["population", "popluation=3", "population=many", "proxy=maybe", "rungs=early", "seed=1"]
+)
+def test_what_is_no_setting_is_refused_with_what_was_given(text):
+    with pytest.raises(ValueError, match="must be") as refusal:
+        parsed(text)
+    assert repr(text.partition("=")[2]) in str(refusal.value) or repr(text) in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -59,7 +85,12 @@ def test_the_paper_preset_has_the_numbers_of_table_1():
         ({"search": "lucky"}, "search must be one of ageing, generational, random, got 'lucky'"),
         ({"across": "best"}, "across must be one of mean, worst, rank"),
         ({"rungs": (0.5, 0.25)}, "rungs must be rising shares"),
-        ({"rungs": (1.0,)}, "rungs must be rising shares"),
+        ({"rungs": (1.0,)}, "rungs must be shares of a training"),
+        ({"rungs": 0.5}, "rungs must be shares of a training, between 0 and 1, got 0.5"),
+        ({"floor": "high"}, "floor must be a score or None, got 'high'"),
+        ({"edits": "lots"}, "edits must be 'few' or a rate"),
+        ({"proxy": "no"}, "proxy must be true or false, got 'no'"),
+        ({"grammar": 3}, "grammar must be a name or a path, got 3"),
         ({"tournament": 1000}, "tournament must be at most population"),
         ({"popluation": 10}, "there is no setting 'popluation'"),
     ],

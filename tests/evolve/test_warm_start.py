@@ -70,7 +70,7 @@ def test_constants_are_the_nearest_that_the_grammar_has():
     assert said(0.11, 0.9) == "x = 0.9*x + g; w = w - 0.1*x"
     assert said(0.19, 0.989) == "x = 0.99*x + g; w = w - 0.2*x"
     for lr, momentum in ((0.15, 0.9), (0.1, 0.95), (0.1, 0.999), (1.0, 0.9)):  # what a decay lacks to 1 is what counts
-        with pytest.raises(Refused, match="--representation tree can"):
+        with pytest.raises(Refused, match="trees, the default, can"):
             said(lr, momentum)
 
 
@@ -98,7 +98,7 @@ def test_every_rule_of_the_gallery_is_said_within_the_limits_or_refused_with_the
     try:
         genome = evolution.genome_of(GALLERY[name].rule)
     except Refused as refused:
-        assert "--representation tree can" in str(refused)  # noqa: PT017
+        assert "trees, the default, can" in str(refused)  # noqa: PT017
     else:
         assert genome.depth <= evolution.limits.depth
         assert genome.size <= evolution.limits.size
@@ -108,14 +108,14 @@ def test_every_rule_of_the_gallery_is_said_within_the_limits_or_refused_with_the
 @pytest.mark.parametrize("name", ["gravity", "yogi", "lion", "rprop"])
 def test_what_a_grammar_cannot_say_is_refused(name):
     """Random or other beginnings, a weight before the states, conditions."""
-    with pytest.raises(Refused, match="--representation tree can"):
+    with pytest.raises(Refused, match="trees, the default, can"):
         RICH.genome_of(GALLERY[name].rule)
 
 
 def test_a_genome_beyond_the_limits_is_refused():
     small = GrammaticalEvolution(grammar_named("rich"), max_size=15)
     assert small.genome_of(GALLERY["sgd"].rule).size <= 15
-    with pytest.raises(Refused, match=r"more than 15 expansions; --representation tree can"):
+    with pytest.raises(Refused, match=r"more than 15 expansions; trees, the default, can"):
         small.genome_of(GALLERY["adam"].rule)
 
 

@@ -1,26 +1,22 @@
 """Where jobs run makes no difference to what they come to; and what goes wrong there is said clearly."""
 
 import json
-import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from pathlib import Path
 
 import cloudpickle
 import pytest
 import torch
+from race.cluster import TESTS, two_workers, with_tests
 from race.small import TRIALS, comparable, fragile, line, plain_method, small_race
 
 from thalweg.race import EngineError, Store, WorkerDied, engine, jobs, load
 from thalweg.race.jobs import TrialFailed
 from thalweg.race.trial import ALONE
-
-TESTS = Path(__file__).parent.parent
 
 
 class Own(Executor):
@@ -208,10 +204,6 @@ def ends(tmp_path_factory):
     return {"seed": seed, **json.loads(done.stdout)}
 
 
-def with_tests():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
-
-
 def test_a_race_killed_at_ten_random_moments_and_resumed_equals_an_uninterrupted_one(ends):
     """No trial is lost or run twice, and no file is half."""
     killed = ends["killed"]
@@ -237,26 +229,9 @@ def test_two_processes_on_one_store_come_to_the_same_and_harm_nothing(ends):
 
 @pytest.fixture
 def cluster(tmp_path):
-    """The address of a scheduler, and its two workers, each a process of its own that nobody restarts."""
     pytest.importorskip("distributed", reason="the package distributed is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    address = f"tcp://127.0.0.1:{port}"
-    everywhere = ["--host", "127.0.0.1", "--no-dashboard"]
-    alone = ["--no-nanny", "--nthreads", "1", "--death-timeout", "60", "--local-directory", str(tmp_path / "dask")]
-    environment = {**with_tests(), "KILL_ONCE": str(tmp_path / "marker")}
-
-    def started(*command):
-        command = [sys.executable, "-m", *command, *everywhere]
-        return subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
-
-    scheduler = started("distributed.cli.dask_scheduler", "--port", port)
-    workers = [started("distributed.cli.dask_worker", address, *alone) for _ in range(2)]
-    yield address, workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
+    with two_workers(tmp_path) as started:
+        yield started
 
 
 @pytest.mark.slow

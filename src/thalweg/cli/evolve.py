@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from thalweg.cli import options
-from thalweg.cli.console import end, messages, output, refuse
+from thalweg.cli.console import end, messages, output
 
 if TYPE_CHECKING:  # these import torch, which takes seconds
     from thalweg.evolve import Result
@@ -59,8 +59,12 @@ def command(
     """
     options.check_counts(("--workers", workers, 1), ("--seed", seed, 0))
     from thalweg.evolve import evolve
+    from thalweg.evolve.settings import parsed
 
-    changes = dict(_setting(text) for text in set_ or ())
+    try:
+        changes = dict(parsed(text) for text in set_ or ())
+    except ValueError as error:
+        end(f"Error: --set: {error}", 2)
     if grammar is not None:
         changes |= {"representation": "grammar", "grammar": grammar}
     result = _run(
@@ -85,20 +89,6 @@ def command(
     )
     output.print(result.summary(), highlight=False, markup=False, soft_wrap=True)
     output.print(f"\nReport: {result.report()}\nOptimizer: {result.optimizer}", highlight=False, soft_wrap=True)
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    """name=value, the value a number where it looks like one."""
-    name, sign, value = text.partition("=")
-    if not sign or not name.strip():
-        refuse("--set", text, "must be name=value, such as population=64")
-    for kind in (int, float):
-        try:
-            return name.strip(), kind(value)
-        except ValueError:
-            continue
-    words = {"true": True, "false": False, "none": None}
-    return name.strip(), words.get(value.strip().lower(), value.strip())
 
 
 def _run(call: "Callable[[Board], Result]") -> "Result":

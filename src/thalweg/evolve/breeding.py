@@ -8,9 +8,11 @@ from random import Random
 from typing import Any
 
 from thalweg.evolve.representation import Representation
-from thalweg.evolve.settings import Settings
+from thalweg.evolve.settings import CONSTANTS, Settings
 from thalweg.evolve.standing import NOWHERE, Standing
 
+NOBODY = -1  # the entry of a genome that is no candidate
+JOLTS = 5  # mutations that make a known rule's constants as good as new
 RANDOM, SEED, MUTATION, CROSSOVER = "random", "seed", "mutation", "crossover"
 
 
@@ -64,8 +66,17 @@ class Breeder:
                 seed = self.random.choice(self.seeds)
                 children.append(Child(self.representation.mutate(seed, self.random), MUTATION, (), island))
             else:
-                children.append(Child(self.representation.random(self.random), RANDOM, (), island))
+                children.append(Child(self._scratch(), RANDOM, (), island))
         return children
+
+    def _scratch(self) -> Any:
+        """A genome from scratch; where constants alone are searched, a known rule with other ones."""
+        if self.settings.representation != CONSTANTS:
+            return self.representation.random(self.random)
+        genome = self.random.choice(self.seeds)
+        for _ in range(JOLTS):
+            genome = self.representation.mutate(genome, self.random)
+        return genome
 
     def size(self) -> int:
         """How many children are bred at a time."""
@@ -77,33 +88,39 @@ class Breeder:
         island, own, random = place % self.settings.islands, self.settings, self.random
         parents = self._parents(island)
         if own.search == "random" or not parents or random.random() < own.fresh:
-            return Child(self.representation.random(random), RANDOM, (), island)
+            return Child(self._scratch(), RANDOM, (), island)
         mother = self._chosen(parents, standings)
         if random.random() >= own.crossover or len(parents) < 2:
-            return Child(self.representation.mutate(mother.genome, random), MUTATION, (mother.entry,), island)
+            return Child(self.representation.mutate(mother.genome, random), MUTATION, _entries(mother), island)
         father = self._chosen(parents, standings)
         genome = self.representation.cross(mother.genome, father.genome, random)
         if own.search == "generational":  # as in the paper, every child mutates
             genome = self.representation.mutate(genome, random)
-        return Child(genome, CROSSOVER, (mother.entry, father.entry), island)
+        return Child(genome, CROSSOVER, _entries(mother, father), island)
 
-    def take_in(self, children: Sequence[tuple[Child, int]], standings: Mapping[int, Standing], batch: int) -> None:
-        """Gives the evaluated children, each with its entry, their place in the populations."""
+    def take_in(
+        self, children: Sequence[tuple[Child, int | None]], standings: Mapping[int, Standing], batch: int
+    ) -> None:
+        """Gives the children of a batch, each with its entry, their place in the populations. In generations those that
+        are no candidates have theirs, too; elsewhere they are forgotten."""
+        generational = self.settings.search == "generational"
+        bred = [(child.island, Member(NOBODY if entry is None else entry, child.genome)) for child, entry in children]
+        bred = [(island, member) for island, member in bred if generational or member.entry != NOBODY]
         for place, members in enumerate(self.islands.members):
-            new = [Member(entry, child.genome) for child, entry in children if child.island == place]
-            if self.settings.search == "generational":
-                kept = _best(members, standings)[: self.settings.elites]
-                self.islands.members[place] = _best([*kept, *new], standings)[: self.settings.population]
+            new = [member for island, member in bred if island == place]
+            if generational:
+                kept = _distinct(members, standings)[: self.settings.elites]
+                self.islands.members[place] = _sorted([*kept, *new], standings)[: self.settings.population]
             else:
                 self.islands.members[place] = [*members, *new][-self.settings.population :]
-        everyone = [*self.islands.best, *(Member(entry, child.genome) for child, entry in children)]
-        self.islands.best = _best(everyone, standings)[: max(self.settings.elites, self.settings.contenders, 1)]
-        if batch % self.settings.migration == 0:
+        everyone = [*self.islands.everyone(), *(member for _, member in bred)]
+        most = max(self.settings.elites, self.settings.contenders, 1)
+        self.islands.best = _distinct(everyone, standings)[:most]
+        if batch and batch % self.settings.migration == 0:
             self._migrate(standings)
-        if self.settings.search == "generational" and self.islands.best:
-            self.representation.learn([self.islands.best[0].genome])
-        elif self.islands.best:
-            self.representation.learn([member.genome for member in self.islands.best])
+        learnt = self.islands.best[:1] if generational else self.islands.best
+        if learnt:
+            self.representation.learn([member.genome for member in learnt])
 
     def _parents(self, island: int) -> list[Member]:
         members = self.islands.members[island]
@@ -117,16 +134,28 @@ class Breeder:
         return max(drawn, key=lambda member: standings.get(member.entry, NOWHERE)[:2])
 
     def _migrate(self, standings: Mapping[int, Standing]) -> None:
-        """The best of each island goes to the next one, too."""
+        """The best of each island goes to the next one, too, in the place of its worst or oldest."""
         islands = self.islands.members
         if len(islands) > 1:
-            leaving = [_best(members, standings)[:1] for members in islands]
+            leaving = [_distinct(members, standings)[:1] for members in islands]
             for place, members in enumerate(islands):
-                islands[place] = [*members, *leaving[place - 1]][-self.settings.population :]
+                come = leaving[place - 1]
+                if self.settings.search == "generational":
+                    islands[place] = _sorted([*members[: self.settings.population - len(come)], *come], standings)
+                else:
+                    islands[place] = [*members, *come][-self.settings.population :]
 
 
-def _best(members: Sequence[Member], standings: Mapping[int, Standing]) -> list[Member]:
-    """The members in order, the best first, each entry once."""
-    distinct = {member.entry: member for member in reversed(members)}
-    ordered = sorted(distinct.values(), key=lambda member: member.entry)
-    return sorted(ordered, key=lambda member: standings.get(member.entry, NOWHERE)[:2], reverse=True)
+def _sorted(members: Sequence[Member], standings: Mapping[int, Standing]) -> list[Member]:
+    """The members, the best first, equals as they were."""
+    return sorted(members, key=lambda member: standings.get(member.entry, NOWHERE)[:2], reverse=True)
+
+
+def _distinct(members: Sequence[Member], standings: Mapping[int, Standing]) -> list[Member]:
+    """The candidates among the members, the best first, each entry once; of equals the older entry."""
+    distinct = {member.entry: member for member in reversed(members) if member.entry != NOBODY}
+    return _sorted(sorted(distinct.values(), key=lambda member: member.entry), standings)
+
+
+def _entries(*parents: Member) -> tuple[int, ...]:
+    return tuple(parent.entry for parent in parents if parent.entry != NOBODY)

@@ -84,38 +84,50 @@ class _Evaluation:
         return self.over_hurdle(PROXY, PROXY, 0, going, values, examples)
 
     def trained(self, going: np.ndarray, seed: int) -> None:
-        """One trial after another, each on all tasks, for as long as a candidate is above floor and hurdle."""
+        """One trial after another, each on all tasks. After each, those go on that are above floor and hurdle.
+
+        The best are trained again, and finals held, on all tasks whatever comes out.
+        """
         trials = 1 if self.job.again else self.plan.trials
         for trial in range(seed, seed + trials):
-            for place, task in enumerate(self.tasks):
-                if len(going):
-                    gated = place == 0 and trial == seed and not self.job.again
-                    going = self.on_task(going, task, trial, self.plan.rungs if gated else ())
+            rungs = self.plan.rungs if trial == seed and not self.job.again else ()
+            values = np.empty((len(going), 0))
+            for task in self.tasks:
+                if not len(going):
+                    return
+                passed, own = self.on_task(going, task, trial, rungs)
+                kept = np.isin(going, passed)
+                values = np.column_stack([values[kept], own])
+                going, rungs = passed, ()
+                if not self.job.again:  # who failed on one task is not tried on the next
+                    sound = np.isfinite(own)
+                    values, going = values[sound], going[sound]
+            floor = -math.inf if self.plan.floor is None else self.plan.floor
+            going = going[values.mean(1) >= max(floor, self.job.hurdles.get(FULL, -math.inf))]
 
-    def on_task(self, going: np.ndarray, task: Task, trial: int, rungs: Sequence[float]) -> np.ndarray:
-        """Trains on one task with one seed; returns those that go on."""
+    def on_task(
+        self, going: np.ndarray, task: Task, trial: int, rungs: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Trains on one task with one seed; returns those that came to the end, and their scores."""
         epochs = self.plan.epochs or task.epochs
-        session = Session(
-            [self.job.rules[i] for i in going],
-            task,
-            Seed(self.plan.master, task.name, STARTS[self.job.stage] + trial),
-            device=self.plan.device,
-        )
-        done = 0.0
+        seed = Seed(self.plan.master, task.name, STARTS[self.job.stage] + trial)
+        session = Session([self.job.rules[i] for i in going], task, seed, device=self.plan.device)
+        done, spent = 0.0, session.examples
         for share in rungs:
-            session.advance(share * epochs - done)
-            done = share * epochs
-            passed = self.over_hurdle(rung_named(share), task.name, trial, going, session.scores(), session.examples)
+            session.advance(max(share * epochs - done, 1 / session.steps_per_epoch))  # at least a step
+            done = max(share * epochs, 1 / session.steps_per_epoch)
+            passed = self.over_hurdle(
+                rung_named(share), task.name, trial, going, session.scores(), session.examples - spent
+            )
             session.drop(np.isin(going, passed))
-            going = passed
+            going, spent = passed, session.examples
             if not len(going):
-                return going
-        session.advance(epochs - done)
+                return going, np.empty(0)
+        session.advance(max(0.0, epochs - done))
         values = session.test_scores() if self.job.stage == TEST else session.scores()
-        for i, value, examples in zip(going, values, session.examples, strict=True):
+        for i, value, examples in zip(going, values, session.examples - spent, strict=True):
             self.scores[i].append(Score(self.job.stage, task.name, trial, float(value), int(examples)))
-        floor = -math.inf if self.plan.floor is None else self.plan.floor
-        return going[values >= max(floor, self.job.hurdles.get(FULL, -math.inf))]
+        return going, values
 
     def over_hurdle(
         self, stage: str, task: str, seed: int, going: np.ndarray, values: np.ndarray, examples: np.ndarray

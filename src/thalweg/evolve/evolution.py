@@ -19,15 +19,16 @@ import torch
 import thalweg
 from thalweg.evolve.archive import Archive
 from thalweg.evolve.breeding import Breeder
+from thalweg.evolve.entry import definition_of
 from thalweg.evolve.evaluation import Plan
 from thalweg.evolve.finals import Finalist, finals
 from thalweg.evolve.funnel import Funnel
 from thalweg.evolve.grammar import grammar_named
 from thalweg.evolve.outcome import Judge, outcome
 from thalweg.evolve.probes import STEPS, Probe, recorded_stream, synthetic_stream
-from thalweg.evolve.representation import Representation
+from thalweg.evolve.representation import Refused, Representation
 from thalweg.evolve.result import Result
-from thalweg.evolve.search import Progress, Search
+from thalweg.evolve.search import Progress, Row, Search
 from thalweg.evolve.settings import CONSTANTS, TREE, Budget, Settings, preset_named
 from thalweg.evolve.sge import GrammaticalEvolution
 from thalweg.evolve.store import Store
@@ -123,20 +124,26 @@ def evolve(
         tuple(_task(one, data_dir) for one in listed("tasks", tasks, Task)), own, seed,
         tuple(_rule(one) for one in listed("seed_rules", seed_rules, Rule)), epochs, device,
     )  # fmt: skip
+    names = [task.name for task in asked.tasks]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"tasks must be at least one, of names of their own, got {', '.join(names) or 'none'}")
+    asked.check()
+    elsewhere = _away(away, names, data_dir)
     folder = Path(store) if store is not None else STORES / asked.digest
     count = available_cpus() if workers is None else workers
     tell = on_progress or (lambda told: None)
     with executor(engine, count) as pool, one_thread(), ExitStack() as archives:
 
-        def run(one: Evolution, place: Path, few: int, doing: str) -> Ran:
+        def run(one: Evolution, place: Path, until: Budget, doing: str) -> Ran:
             search = one.search(archives.enter_context(Store(place).begin(one.asked)))
-            return one.run(search, Store(place), pool, ends, (few, choices, tests), tell, doing)
+            return one.run(search, Store(place), pool, until, (finalists, choices, tests), tell, doing)
 
-        ran = {"evolution": run(asked, folder, finalists, "evolving")}
+        ran = {"evolution": run(asked, folder, ends, "evolving")}
+        compute = Budget(examples=ran["evolution"].search.history[-1].examples)
         for name, control in asked.controls().items() if controls else ():
-            ran[name] = run(control, folder / name.replace(" ", "-"), 1, name)
+            ran[name] = run(control, folder / name.replace(" ", "-"), compute, name)
         judge = Judge(
-            asked.tasks, _away(away, asked.tasks, data_dir), race, pool, count, engine,
+            asked.tasks, elsewhere, race, pool, count, engine, device, seed,
             lambda doing: tell(Told(doing, 1.0, ran["evolution"].search.candidates, "", "")),
         )  # fmt: skip
         return outcome(asked.title, ran, Store(folder), judge, asked.shown(ends))
@@ -175,10 +182,10 @@ class Evolution:
         grammar = repr(grammar_named(self.settings.grammar)) if self.settings.representation == "grammar" else ""
         return {
             "thalweg": thalweg.__version__,
-            "tasks": {task.name: task.fingerprint() for task in self.tasks},
+            "tasks": [[task.name, task.fingerprint()] for task in self.tasks],
             "settings": self.settings.to_json(),
             "seed": self.seed,
-            "seed_rules": [repr(rule) for rule in self.seed_rules],
+            "seed_rules": [json.loads(definition_of(rule)) for rule in self.seed_rules],
             "epochs": self.epochs,
             "device": self.device,
             "grammar": hashlib.sha256(grammar.encode()).hexdigest()[:16],
@@ -191,9 +198,8 @@ class Evolution:
 
     def shown(self, budget: Budget) -> list[tuple[str, str]]:
         """The settings for the report."""
-        ends = f"{budget.candidates} candidates" if budget.candidates is not None else f"{budget.seconds:g} s"
         rules = ", ".join(rule.name for rule in self.seed_rules) or "none"
-        own = [("budget", ends), ("seed", str(self.seed)), ("seed rules", rules)]
+        own = [("budget", str(budget)), ("seed", str(self.seed)), ("seed rules", rules)]
         return own + [(name, str(value)) for name, value in self.settings.to_json().items()]
 
     @property
@@ -219,17 +225,26 @@ class Evolution:
         """The search until the budget is spent, then its finals."""
         began, before = monotonic(), store.seconds
 
-        def spent(candidates: int) -> bool:
+        def share(row: Row) -> float:
             seconds = before + monotonic() - began
             store.keep_seconds(seconds)
-            return budget.spent(candidates, seconds)
+            return budget.share(row.candidates, seconds, row.examples)
 
         def progress(made: Progress) -> None:
-            share = budget.share(made.row.candidates, before + monotonic() - began)
-            tell(Told(doing, share, made.row.candidates, _funnel(made), _best(search, made)))
+            tell(Told(doing, share(made.row), made.row.candidates, _funnel(made), _best(search, made)))
 
-        search.run(pool, spent, progress)
+        search.run(pool, lambda row: share(row) >= 1, progress)
         return Ran(finals(search, pool, *counts), search)
+
+    def check(self) -> None:
+        """Raises ValueError where the genomes cannot say a seed rule, or there is nothing to search."""
+        if self.settings.representation == CONSTANTS and not self.seed_rules:
+            raise ValueError("representation constants needs seed_rules whose constants are searched, got none")
+        for rule in self.seed_rules:
+            try:
+                self.representation.genome_of(rule)
+            except Refused as refusal:
+                raise ValueError(f"seed_rules: {rule.name} cannot be begun with: {refusal}") from refusal
 
     def search(self, archive: Archive) -> Search:
         """The search, from its beginning or from where the archive says."""
@@ -267,12 +282,11 @@ def probe_of(task: Task, seed: int) -> Probe:
         return Probe(first, synthetic_stream(drawn))
 
 
-def _away(away: Any, tasks: Sequence[Task], data_dir: str | Path | None) -> list[Task]:
-    """The tasks on which the winner is tried besides: those that are given, or bundled ones."""
-    if away is None:
-        away = [name for name in AWAY if name not in {task.name for task in tasks}]
-    given = listed("away", away, Task)
-    return [] if given == ["none"] else [_task(one, data_dir) for one in given]
+def _away(away: Any, home: Sequence[str], data_dir: str | Path | None) -> list[Task]:
+    """The tasks on which the winner is tried besides: those that are given, or bundled ones; none of those at home."""
+    given = listed("away", AWAY if away is None else away, Task)
+    tasks = [] if given == ["none"] else [_task(one, data_dir) for one in given]
+    return [task for name, task in {task.name: task for task in tasks}.items() if name not in home]
 
 
 def _task(task: Task | str, data_dir: str | Path | None) -> Task:

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from thalweg.evolve.entry import Entry
-from thalweg.evolve.evaluation import CHOICE, TEST, Job, evaluate
+from thalweg.evolve.evaluation import CHOICE, FULL, TEST, Job, evaluate
 from thalweg.evolve.search import JOB, Search, gathered
 from thalweg.race.engine import Here
 from thalweg.race.jobs import packed, versions
-from thalweg.tasks import Task
+
+LOOKED_AT = 64  # of the candidates with the highest means, which may be luck: standings tell
 
 
 @dataclass(frozen=True)
 class Finalist:
-    """A candidate with its scores on fresh seeds, the means over the tasks: `choice` on validation parts, by which the
+    """A candidate with its scores on fresh seeds, the tasks combined: `choice` on validation parts, by which the
     winner is chosen; `test` on test parts and on other seeds again, which says how good it is."""
 
     entry: Entry
@@ -30,16 +31,24 @@ class Finalist:
 def finals(search: Search, executor: Executor, finalists: int, choices: int, tests: int) -> list[Finalist]:
     """The best of a search, by how they do on fresh seeds, the best first. All are kept in the archive, so that nothing
     is trained twice."""
-    best = [member.entry for member in search.breeder.islands.best]
-    full = len(search.settings.rungs) + 1
-    entries = [entry for entry in best if search.standing[entry].stage >= full][:finalists]
+    entries = _standing_highest(search, finalists)
     _train(search, executor, entries, CHOICE, choices)
     _train(search, executor, entries, TEST, tests)
     tested = [
-        Finalist(entry, _scores(entry, search.tasks, CHOICE, choices), _scores(entry, search.tasks, TEST, tests))
+        Finalist(entry, _scores(entry, search, CHOICE, choices), _scores(entry, search, TEST, tests))
         for entry in map(search.archive.entry, entries)
     ]
     return sorted(tested, key=lambda one: (-float(np.mean(one.choice)), one.entry.size, one.entry.id))
+
+
+def _standing_highest(search: Search, count: int) -> list[int]:
+    """Those that stand highest of all that were ever trained in full, whether they still live somewhere or not."""
+    best = [member.entry for member in search.breeder.islands.best]
+    ever = {entry.id for entry in search.archive.ranked(FULL, most=LOOKED_AT)}.union(best)
+    standing = search.standings.of({entry: search.archive.entry(entry).scores for entry in sorted(ever)})
+    full = len(search.settings.rungs) + 1
+    able = [entry for entry in sorted(ever) if standing[entry].stage >= full]
+    return sorted(able, key=lambda entry: standing[entry][:2], reverse=True)[:count]
 
 
 def _train(search: Search, executor: Executor, entries: Sequence[int], stage: str, seeds: int) -> None:
@@ -68,10 +77,13 @@ def _train(search: Search, executor: Executor, entries: Sequence[int], stage: st
     search.archive.commit(search.checkpoint())
 
 
-def _scores(entry: Entry, tasks: Sequence[Task], stage: str, seeds: int) -> tuple[float, ...]:
-    """The scores by seed, each the mean over the tasks."""
-    by_task = [
-        {score.seed: score.value for score in entry.scores if score.stage == stage and score.task == task.name}
-        for task in tasks
-    ]
-    return tuple(float(np.mean([own[seed] for own in by_task])) for seed in range(seeds))
+def _scores(entry: Entry, search: Search, stage: str, seeds: int) -> tuple[float, ...]:
+    """The scores by seed: of several tasks their mean, or the worst where the search goes by that. Who diverged has
+    what counts as worst."""
+    by_seed = np.empty((len(search.tasks), seeds))
+    for place, task in enumerate(search.tasks):
+        own = {score.seed: score.value for score in entry.scores if score.stage == stage and score.task == task.name}
+        values = [own[seed] for seed in range(seeds)]
+        by_seed[place] = [value if np.isfinite(value) else search.worst[task.name] for value in values]
+    combined = by_seed.min(0) if search.settings.across == "worst" else by_seed.mean(0)
+    return tuple(map(float, combined))

@@ -172,3 +172,16 @@ def chance_level(task: Task) -> float | None:
         answer.select(1, frequent).fill_(1.0)
     value = float(workload.metric.function(answer, targets))
     return value if math.isfinite(value) else None
+
+
+def worst_of(task: Task) -> float:
+    """What a training that diverged counts as: the metric's worst value, or what an answer gets that does not look at
+    the input, or where there is neither, what the untrained network does."""
+    if task.metric.worst is not None:
+        return task.metric.worst
+    if (chance := chance_level(task)) is not None:
+        return chance
+    workload = task.workload(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        outputs = workload.network(torch.Generator().manual_seed(0)).eval()(workload.validation.inputs)
+    return float(workload.metric.function(outputs, workload.validation.targets))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -41,7 +42,8 @@ ABLATED = 12  # at most, of the parts of a rule
 class Judge:
     """What the outcome of an evolution is judged with.
 
-    `away`: tasks beside its own on which the winner is raced; `raced`: whether it is raced at all.
+    `away`: tasks beside its own on which the winner is raced; `raced`: whether it is raced at all. `seed`: the
+    evolution's, and the race's.
     """
 
     tasks: Sequence[Task]
@@ -50,6 +52,8 @@ class Judge:
     pool: Executor
     workers: int
     engine: str | Executor | None
+    device: str
+    seed: int
     tell: Callable[[str], None]
 
 
@@ -59,19 +63,20 @@ def outcome(
     """Judges what was found and writes report and optimizer. Raises ValueError where nothing learnt."""
     found = ran["evolution"]
     search, finalists = found.search, found.finalists
-    if not finalists:
+    worst = _combined(search, search.worst.values())
+    if not finalists or not float(np.mean(finalists[0].choice)) > worst:
         raise ValueError(
             f"nothing that was bred learns {' and '.join(task.name for task in judge.tasks)} in full training; give a "
             "larger budget, or more epochs"
         )
     winner = finalists[0]
     rule = readable(winner.entry.rule)
-    worst = _worst(search)
     chosen_on = range(STARTS[CHOICE], STARTS[CHOICE] + len(winner.choice))
-    score = reported({STARTS[TEST] + seed: value for seed, value in enumerate(winner.test)}, chosen_on, worst)
+    score = reported({STARTS[TEST] + seed: value for seed, value in enumerate(winner.test)}, chosen_on)
+    rule.export(store.path(WINNER))
     judge.tell("taking it apart")
-    parts = _ablations(search, judge, rule, winner, worst)
-    raced, away = _raced(rule, store, judge) if judge.raced else ([], [])
+    parts = _ablations(search, judge, rule, winner)
+    raced, away = _raced(rule, search.plan.epochs, store, judge) if judge.raced else ([], [])
     points = front(search)
     counts = search.archive.counters()
     page = pages.EvolutionReport(
@@ -92,22 +97,21 @@ def outcome(
         front=tuple(pages.FrontPoint(point.size, point.score, _equations(point)) for point in points),
         lineage=_lineage(search, winner.entry.id),
         finalists=tuple(
-            pages.Finalist(f"{place}", readable(one.entry.rule).text, retest(one.test, worst), one is winner)
+            pages.Finalist(f"{place}", readable(one.entry.rule).text, retest(one.test), one is winner)
             for place, one in enumerate(finalists, start=1)
         ),
         ablations=tuple(parts),
-        controls=tuple(_controls(ran, winner, worst)),
+        controls=tuple(_controls(ran, winner)),
         race=tuple(raced),
         away=tuple(away),
     )
-    rule.export(store.path(WINNER))
     pages.write_report(page, store.path(REPORT))
     return Result(rule, score, tuple(finalists), points, tuple(search.history), counts, page, store.folder)
 
 
-def _worst(search: Search) -> float:
-    """What a run that diverged counts as: what an answer gets that does not look at the input."""
-    return search.chance if search.chance is not None else 0.0
+def _combined(search: Search, values: Iterable[float]) -> float:
+    """Values on the tasks as one, as the finals combine them."""
+    return float(min(values) if search.settings.across == "worst" else np.mean(list(values)))
 
 
 def _equations(point: Point) -> str:
@@ -146,42 +150,53 @@ def _lineage(search: Search, of: int) -> tuple[Birth, ...]:
     return line_of_descent(births.values(), of)
 
 
-def _controls(ran: Mapping[str, Ran], winner: Finalist, worst: float) -> Iterator[pages.Compared]:
-    """The winner against those of other searches with the same budget, on the same seeds."""
+def _controls(ran: Mapping[str, Ran], winner: Finalist) -> Iterator[pages.Compared]:
+    """The winner against those of other searches with the same compute, on the same seeds."""
     for name, other in ran.items():
         if name != "evolution" and other.finalists:
-            yield _compared(name, winner.test, other.finalists[0].test, worst)
+            yield _compared(name, winner.test, other.finalists[0].test)
 
 
-def _compared(label: str, ours: Sequence[float], theirs: Sequence[float], worst: float) -> pages.Compared:
-    found = difference(ours, theirs, worst=worst)
-    means = retest(ours, worst).mean, retest(theirs, worst).mean
-    return pages.Compared(label, *means, found.mean, found.low, found.high, found.n, found.verdict)
+def _compared(label: str, ours: Sequence[float], theirs: Sequence[float]) -> pages.Compared:
+    found = difference(ours, theirs)
+    return pages.Compared(
+        label, retest(ours).mean, retest(theirs).mean, found.mean, found.low, found.high, found.n, found.verdict
+    )
 
 
-def _ablations(search: Search, judge: Judge, rule: Rule, winner: Finalist, worst: float) -> list[pages.Compared]:
+def _ablations(search: Search, judge: Judge, rule: Rule, winner: Finalist) -> list[pages.Compared]:
     """What is left of the winner without each of its parts, trained on the seeds of its test."""
     parts: list[Ablation] = ablations(rule)[:ABLATED]
     if not parts:
         return []
-    tasks = judge.tasks if isinstance(judge.pool, Here) else packed(list(judge.tasks), "the tasks")
+    tasks: Any = list(judge.tasks) if isinstance(judge.pool, Here) else packed(list(judge.tasks), "the tasks")
+    rules = tuple(part.rule for part in parts)
     futures = []
     for seed in range(len(winner.test)):
-        rules = tuple(part.rule for part in parts)
         job = Job(rules, (seed,) * len(rules), (True,) * len(rules), again=True, stage=TEST)
         futures.append(judge.pool.submit(evaluate, versions(), tasks, search.plan, job))
-    by_seed = [[float(np.mean([score.value for score in own])) for own in future.result()] for future in futures]
-    scores = np.array(by_seed).T
-    return [_compared(part.title, own.tolist(), winner.test, worst) for part, own in zip(parts, scores, strict=True)]
+    by_part: list[list[float]] = [[] for _ in parts]
+    for future in futures:
+        for own, scores in zip(by_part, future.result(), strict=True):
+            values = [s.value if np.isfinite(s.value) else search.worst[s.task] for s in scores]
+            own.append(_combined(search, values))
+    return [_compared(part.title, own, winner.test) for part, own in zip(parts, by_part, strict=True)]
 
 
-def _raced(rule: Rule, store: Store, judge: Judge) -> tuple[list[pages.Compared], list[pages.Compared]]:
+def _raced(
+    rule: Rule, epochs: float | None, store: Store, judge: Judge
+) -> tuple[list[pages.Compared], list[pages.Compared]]:
     """The winner against tuned known optimizers, on its own tasks and on those away from home."""
     judge.tell("racing it")
     tasks = [*judge.tasks, *judge.away]
+    if epochs is not None:  # a race has whole ones
+        tasks = [replace(task, epochs=max(1, round(epochs))) for task in judge.tasks] + list(judge.away)
+    decides = [rule.definition(), [(task.name, task.fingerprint()) for task in tasks], judge.seed]
+    place = f"{RACE}-{hashlib.sha256(repr(decides).encode()).hexdigest()[:8]}"  # another winner has another race
     result = race(
         tasks, [method_of(rule), *(method_named(name) for name in RIVALS)], baseline=rule.name,
-        seeds=10, budget=9, studies=1, repeats=2, store=store.path(RACE), engine=judge.engine, workers=judge.workers,
+        seeds=10, budget=9, studies=1, repeats=2, seed=judge.seed, device=judge.device, store=store.path(place),
+        engine=judge.engine, workers=judge.workers,
     )  # fmt: skip
     home = {task.name for task in judge.tasks}
     rows: tuple[list[pages.Compared], list[pages.Compared]] = [], []

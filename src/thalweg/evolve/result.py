@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from thalweg.evolve.entry import Entry
+from thalweg.evolve.evaluation import FULL
 from thalweg.evolve.finals import Finalist
 from thalweg.evolve.judgement.report import EvolutionReport, text_summary
 from thalweg.evolve.judgement.retest import Retest
@@ -63,22 +62,16 @@ class Result:
 
 
 def front(search: Search) -> tuple[Point, ...]:
-    """Of the candidates that were trained in full, those that none is both smaller and better than.
-
-    Lucky ones do not stand on it: a candidate counts by its standing, as in the search, and has been trained on as many
-    seeds as any of the population.
-    """
+    """Of all candidates that were ever trained on as many seeds as a first evaluation may have, those that none is both
+    smaller and better than. Their scores are means over at least so many seeds."""
+    entries = search.archive.ranked(FULL, least_scores=search.settings.trials * len(search.tasks))
+    standing = search.standings.of({entry.id: entry.scores for entry in entries})
     full = len(search.settings.rungs) + 1
-    entries: Iterable[Entry] = map(search.archive.entry, sorted(search.standing))
-    ordered = sorted(
-        (entry for entry in entries if search.standing[entry.id].stage >= full),
-        key=lambda entry: (entry.size, -search.standing[entry.id].value, entry.id),
-    )
+    able = [entry for entry in entries if standing[entry.id].stage >= full]
     points: list[Point] = []
     highest = float("-inf")
-    for entry in ordered:
-        standing = search.standing[entry.id]
-        if standing.value > highest:
-            highest = standing.value
-            points.append(Point(entry.size, standing.mean, entry.rule))
+    for entry in sorted(able, key=lambda entry: (entry.size, -standing[entry.id].value, entry.id)):
+        if standing[entry.id].value > highest:
+            highest = standing[entry.id].value
+            points.append(Point(entry.size, standing[entry.id].mean, entry.rule))
     return tuple(points)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from thalweg.evolve.archive import Archive
-from thalweg.evolve.breeding import Breeder, Child, Islands, Member
+from thalweg.evolve.breeding import NOBODY, Breeder, Child, Islands, Member
 from thalweg.evolve.entry import Score
 from thalweg.evolve.evaluation import FULL, PROXY, Job, Plan, evaluate, rung_named
 from thalweg.evolve.funnel import Batch, Funnel
-from thalweg.evolve.hurdle import Control, RollingHurdle, chance_level
+from thalweg.evolve.hurdle import Control, RollingHurdle, chance_level, worst_of
 from thalweg.evolve.racing import LEAST_SEEDS, eliminated
 from thalweg.evolve.settings import Settings
 from thalweg.evolve.standing import Standing, Standings
@@ -59,8 +59,9 @@ class Search:
         self.settings, self.plan, self.tasks = settings, plan, list(tasks)
         self.archive, self.breeder, self.funnel = archive, breeder, funnel
         self.standings = Standings(settings, [task.name for task in tasks])
-        self.chance = chance_level(self.tasks[0])
-        floor = -math.inf if self.chance is None else self.chance
+        self.worst = {task.name: worst_of(task) for task in self.tasks}
+        chance = chance_level(self.tasks[0])
+        floor = -math.inf if chance is None else chance
         self.hurdles = {rung_named(share): RollingHurdle(settings.quantile, floor=floor) for share in settings.rungs}
         if settings.proxy:
             self.hurdles[PROXY] = RollingHurdle(settings.quantile)
@@ -72,19 +73,25 @@ class Search:
         self.pending: Batch | None = None
         self.again: list[tuple[int, int]] = []  # entries to be evaluated again in the batch that is pending, with seeds
         if archive.checkpoint is not None:
-            self._restore(json.loads(archive.checkpoint))
+            try:
+                self._restore(json.loads(archive.checkpoint))
+            except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+                raise ValueError(
+                    f"archive {archive.path} is damaged: its checkpoint is that of no search ({type(error).__name__}: "
+                    f"{error}); give another path, or delete it to begin anew"
+                ) from error
 
     @property
     def candidates(self) -> int:
         """How many were generated, those of the pending batch aside."""
         return self.history[-1].candidates if self.history else 0
 
-    def run(self, executor: Executor, spent: Callable[[int], bool], tell: Callable[[Progress], None]) -> None:
-        """Goes on until the budget is `spent`, which is asked with the number of candidates after every batch."""
+    def run(self, executor: Executor, spent: Callable[[Row], bool], tell: Callable[[Progress], None]) -> None:
+        """Goes on until the budget is `spent`, which is asked after every batch."""
         tasks: Any = self.tasks if isinstance(executor, Here) else packed(self.tasks, "the tasks")
         if self.pending is None and not self.history:
             self.pending = self._bred(0)
-        while self.pending is not None and not spent(self.candidates):
+        while self.pending is not None and not (self.history and spent(self.history[-1])):
             futures = self._submitted(executor, tasks, self.pending)
             ahead = None if self.settings.search == "generational" else self._bred(self.pending.number + 1)
             scores = gathered(futures)
@@ -140,40 +147,49 @@ class Search:
             for score in own:
                 self.archive.score(self.archive.entry(entry), *astuple(score))
                 examples += score.examples
-        self._see_control(batch, scores)
+        ungated = {entry for entry, free in zip(batch.fresh, batch.ungated, strict=True) if free}
+        gated = [own for entry, own in scores if entry not in ungated and entry in batch.fresh]
         for stage, hurdle in self.hurdles.items():
-            hurdle.see([score.value for _, own in scores for score in own if score.stage == stage and score.seed == 0])
+            hurdle.see([value for own in gated if (value := self._first(own, stage)) is not None])
         for name, amount in batch.counts.items():
             self.archive.count(name, amount)
-        children = [(child, entry) for child, entry in batch.children if entry is not None]
-        self.breeder.take_in(children, self._standings(entry for _, entry in children), batch.number)
+        standings = self._standings(entry for _, entry in batch.children if entry is not None)
+        self.breeder.take_in(batch.children, standings, batch.number)
         self.standing = self._standings()
+        self._see_control([own for entry, own in scores if entry in ungated])
         self.number = batch.number
         self.history.append(self._row(batch, examples))
 
     def _standings(self, others: Iterable[int] = ()) -> dict[int, Standing]:
         """Those of all members, and of others."""
-        entries = {member.entry for member in self.breeder.islands.everyone()}.union(others)
+        entries = {member.entry for member in self.breeder.islands.everyone()}.union(others) - {NOBODY}
         return self.standings.of({entry: self.archive.entry(entry).scores for entry in sorted(entries)})
 
-    def _see_control(self, batch: Batch, scores: Sequence[tuple[int, list[Score]]]) -> None:
+    def _first(self, scores: Sequence[Score], stage: str) -> float | None:
+        """A candidate's score in a stage with the first seed: of several tasks the mean of those that the stage is on.
+        None where it did not come so far."""
+        values = [score.value for score in scores if score.stage == stage and score.seed == 0]
+        return float(np.mean(values)) if len(values) == (len(self.tasks) if stage == FULL else 1) else None
+
+    def _see_control(self, scores: Sequence[list[Score]]) -> None:
         """Notes which of the candidates that no hurdle stopped one would have stopped, and which turned out well: at
-        four fifths of the way from chance to the best of all."""
+        four fifths of the way from the worst to the best of all."""
         best = self.breeder.islands.best
-        if not best:
+        if not best or self.standing[best[0].entry].stage <= len(self.settings.rungs):
             return
-        top, chance = self.standing[best[0].entry].mean, self.chance or 0.0
-        ungated = {entry for entry, free in zip(batch.fresh, batch.ungated, strict=True) if free}
-        for entry, own in scores:
-            full = [score.value for score in own if score.stage == FULL]
-            if entry in ungated and full:
-                early = [score for score in own if score.stage != FULL]
-                stopped = any(score.value < self.hurdles[score.stage].threshold for score in early)
-                self.control.see([stopped], [min(full) >= chance + 0.8 * (top - chance)])
+        worst, top = float(np.mean([*self.worst.values()])), self.standing[best[0].entry].mean
+        for own in scores:
+            stopped = [
+                not hurdle.passes([value])[0]
+                for stage, hurdle in self.hurdles.items()
+                if stage != FULL and (value := self._first(own, stage)) is not None
+            ]
+            full = self._first(own, FULL)
+            self.control.see([any(stopped)], [full is not None and full >= worst + 0.8 * (top - worst)])
 
     def _row(self, batch: Batch, examples: int) -> Row:
         best = self.breeder.islands.best
-        members = {member.entry for member in self.breeder.islands.everyone()}
+        members = {member.entry for member in self.breeder.islands.everyone()} - {NOBODY}
         full = len(self.settings.rungs) + 1
         means = [own.mean for entry in sorted(members) if (own := self.standing[entry]).stage >= full]
         means = [mean for mean in means if math.isfinite(mean)]

@@ -15,10 +15,12 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Budget:
-    """When an evolution ends: after so many candidates, or after so many seconds, at the end of the batch under way."""
+    """When an evolution ends: after so many candidates, seconds, or examples that were trained on, at the end of the
+    batch under way."""
 
     candidates: int | None = None
     seconds: float | None = None
+    examples: int | None = None
 
     @classmethod
     def parsed(cls, text: str) -> Budget:
@@ -30,17 +32,15 @@ class Budget:
             return cls(candidates=int(match[1]))
         return cls(seconds=float(match[1]) * _UNITS[match[2]])
 
-    def spent(self, candidates: int, seconds: float) -> bool:
-        """Whether nothing is left."""
-        if self.candidates is not None:
-            return candidates >= self.candidates
-        return self.seconds is not None and seconds >= self.seconds
-
-    def share(self, candidates: int, seconds: float) -> float:
+    def share(self, candidates: int, seconds: float, examples: int) -> float:
         """How much of it is gone, from 0 to 1."""
+        pairs = ((candidates, self.candidates), (seconds, self.seconds), (examples, self.examples))
+        return min(1.0, max((gone / most for gone, most in pairs if most), default=0.0))
+
+    def __str__(self) -> str:
         if self.candidates is not None:
-            return min(1.0, candidates / self.candidates)
-        return min(1.0, seconds / self.seconds) if self.seconds else 0.0
+            return f"{self.candidates} candidates"
+        return f"{self.seconds:g} s" if self.seconds is not None else f"{self.examples} examples"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Settings:
         search: "ageing" (the oldest make room, Real et al. 2019), "generational" (the paper's), or "random".
         population, tournament, elites: members of an island, how many of them compete to be a parent, and how many of
             the best, of distinct behaviour, are always among the parents.
-        batch: children bred and evaluated together.
+        batch: children of an island that are bred and evaluated together.
         islands, migration: populations that breed apart, and every how many batches each sends its best to the next.
 
     How it is evaluated:
@@ -110,8 +110,20 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise ValueError(f"{name} must be a share from 0 to 1, got {value!r}")
-        if any(not 0 < share < 1 for share in self.rungs) or list(self.rungs) != sorted(set(self.rungs)):
-            raise ValueError(f"rungs must be rising shares of a training, between 0 and 1, got {self.rungs!r}")
+        rungs = self.rungs
+        if not isinstance(rungs, tuple) or not all(isinstance(x, (int, float)) and 0 < x < 1 for x in rungs):
+            raise ValueError(f"rungs must be shares of a training, between 0 and 1, got {rungs!r}")
+        if list(rungs) != sorted(set(rungs)):
+            raise ValueError(f"rungs must be rising shares of a training, got {rungs!r}")
+        for name in ("proxy", "probabilistic"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
+        if self.floor is not None and (isinstance(self.floor, bool) or not isinstance(self.floor, (int, float))):
+            raise ValueError(f"floor must be a score or None, got {self.floor!r}")
+        if self.edits != "few" and not (isinstance(self.edits, float) and 0 < self.edits <= 1):
+            raise ValueError(f"edits must be 'few' or a rate above 0 and up to 1, got {self.edits!r}")
+        if not isinstance(self.grammar, str):
+            raise ValueError(f"grammar must be a name or a path, got {self.grammar!r}")
         if self.tournament > self.population:
             raise ValueError(f"tournament must be at most population, {self.population}, got {self.tournament!r}")
 
@@ -136,6 +148,32 @@ class Settings:
         return replace(self, **changes)
 
 
+def parsed(text: str) -> tuple[str, Any]:
+    """A setting from `name=value`, its value of the kind that it has in `Settings`.
+
+    Raises ValueError where there is no such setting, or the text is none of its kind.
+    """
+    name, sign, value = (part.strip() for part in text.partition("="))
+    known = {field.name: field.default for field in fields(Settings)}
+    if not sign or name not in known:
+        raise ValueError(f"a setting must be name=value, such as population=64, of {', '.join(known)}; got {text!r}")
+    default = known[name]
+    try:
+        if name == "rungs":
+            return name, tuple(float(part) for part in value.split(",") if part and part.lower() != "none")
+        if isinstance(default, bool):
+            return name, {"true": True, "yes": True, "false": False, "no": False}[value.lower()]
+        if isinstance(default, int):
+            return name, int(value)
+        if name == "floor":
+            return name, None if value.lower() == "none" else float(value)
+        if isinstance(default, float) or (name == "edits" and value != "few"):
+            return name, float(value)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{name} must be of the kind of {default!r}, got {value!r}") from error
+    return name, value
+
+
 _LEAST = {
     "retries": 0, "population": 2, "tournament": 1, "elites": 0, "batch": 1, "islands": 1, "migration": 1,
     "trials": 1, "contenders": 0, "seeds": 1,
@@ -154,7 +192,7 @@ def _whole(name: str, value: object, least: int) -> None:
 
 PRESETS: dict[str, Settings] = {
     "laptop": Settings(),
-    "gpu": Settings(population=512, batch=1024, islands=4),
+    "gpu": Settings(population=512, batch=512, islands=4),
     # Carvalho, Lourenço and Machado 2022, table 1 and algorithm 1; every offspring is evaluated in full.
     "paper": Settings(
         representation="grammar", grammar="paper", edits=0.15, crossover=0.9, fresh=0.0, retries=0,

@@ -109,7 +109,7 @@ class GrammaticalEvolution:
         try:
             return replayed(self.grammar, codons, choices, self.limits)
         except ValueError as error:
-            raise Refused(f"{error}; --representation tree can say it") from None
+            raise Refused(f"{error}; trees, the default, can say it") from None
 
     # Probabilities, and what is kept of them.
 

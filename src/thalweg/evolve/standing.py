@@ -14,6 +14,7 @@ from thalweg.evolve.evaluation import FULL, PROXY, rung_named
 from thalweg.evolve.settings import Settings
 
 UNSURE = 0.01  # the standard deviation of a score, until two scores of one candidate tell
+ENOUGH = 5  # scores, or candidates, from which on they tell something of all
 CAUTION = 2.0  # standard errors below its mean at which a candidate stands
 
 
@@ -37,55 +38,70 @@ class Standings:
     """Works out the standings of candidates from their scores."""
 
     def __init__(self, settings: Settings, tasks: Sequence[str]) -> None:
-        self.tasks, self.trial, self.combined = list(tasks), settings.trial, settings.across
+        self.tasks, self.trial, self.across, self.trials = list(tasks), settings.trial, settings.across, settings.trials
         stages = [PROXY, *map(rung_named, settings.rungs), FULL]
         self._order = {stage: place for place, stage in enumerate(stages)}
 
     def of(self, scores: Mapping[int, Sequence[Score]]) -> dict[int, Standing]:
-        """The standing of each candidate by its id."""
+        """The standing of each candidate by its id. Who failed in one training in full stands nowhere."""
         full = {key: values for key, own in scores.items() if (values := self._by_task(own)) is not None}
-        means = self._means(full)
-        error = self._deviation(full)
+        sound = {key: values for key, values in full.items() if all(map(math.isfinite, _flat(values)))}
+        certain = self._values(sound)
         standings = {}
         for key, own in scores.items():
-            if key in full:
-                count = min(map(len, full[key]))
-                value = means[key] - CAUTION * error / math.sqrt(count) if self.trial == "mean" else means[key]
-                shown = means[key] if self.combined != "rank" else float(np.mean([np.mean(v) for v in full[key]]))
-                standings[key] = Standing(self._order[FULL], value, shown, count)
+            if key in sound:
+                mean = float(np.mean([self._trials(list(by_seed.values())) for by_seed in sound[key]]))
+                count = min(map(len, sound[key]))
+                standings[key] = Standing(self._order[FULL], certain[key], mean, count)
             else:
-                standings[key] = max(map(self._early, own), default=NOWHERE)
+                standings[key] = NOWHERE if key in full else max(map(self._early, own), default=NOWHERE)
         return standings
 
     def _early(self, score: Score) -> Standing:
+        """Of one that has not been trained in full on all tasks."""
         stage = self._order.get(score.stage, -1) if score.stage != FULL else self._order[FULL] - 1
-        return Standing(stage, score.value, score.value, 1)
+        return Standing(stage, score.value, score.value, 1) if math.isfinite(score.value) else NOWHERE
 
-    def _by_task(self, scores: Sequence[Score]) -> list[list[float]] | None:
-        """The full scores of each task, by seed; None where one has none."""
-        values = [
-            sorted((s.seed, s.value) for s in scores if s.stage == FULL and s.task == task) for task in self.tasks
-        ]
-        return [[value for _, value in own] for own in values] if all(values) else None
+    def _by_task(self, scores: Sequence[Score]) -> list[dict[int, float]] | None:
+        """The full scores on each task, by seed; None where one has none."""
+        full = [score for score in scores if score.stage == FULL]
+        by_task = [{s.seed: s.value for s in full if s.task == task} for task in self.tasks]
+        return [dict(sorted(own.items())) for own in by_task] if all(by_task) else None
 
-    def _means(self, full: Mapping[int, list[list[float]]]) -> dict[int, float]:
-        inner = min if self.trial == "worst" else np.mean
-        table = np.array([[float(inner(own)) for own in values] for values in full.values()])
-        if not len(table):
+    def _values(self, full: Mapping[int, list[dict[int, float]]]) -> dict[int, float]:
+        """What is known of each for certain, the tasks combined."""
+        if not full:
             return {}
-        if self.combined == "rank":
-            ranks = np.stack([rankdata(column) for column in table.T], axis=1)  # higher is better
-            combined = ranks.mean(1)
-        else:
-            combined = table.min(1) if self.combined == "worst" else table.mean(1)
+        table = np.stack([self._certain([own[place] for own in full.values()]) for place in range(len(self.tasks))], 1)
+        if self.across == "rank":
+            table = np.stack([rankdata(column) for column in table.T], axis=1)  # higher is better
+        combined = table.min(1) if self.across == "worst" else table.mean(1)
         return dict(zip(full, map(float, combined), strict=True))
 
-    def _deviation(self, full: Mapping[int, list[list[float]]]) -> float:
-        """The pooled standard deviation of the scores of one candidate on one task."""
-        squares, freedom = 0.0, 0
-        for values in full.values():
-            for own in values:
-                if len(own) > 1 and np.isfinite(own).all():
-                    squares += float(np.var(own)) * len(own)
-                    freedom += len(own) - 1
-        return math.sqrt(squares / freedom) if freedom >= 5 else UNSURE
+    def _certain(self, scores: Sequence[Mapping[int, float]]) -> np.ndarray:
+        """On one task, for each candidate its mean less some standard errors, or the worst of its trials.
+
+        Some seeds are harder than others: what those score on one who have also the first seed says by how much, so
+        that candidates with other seeds can be compared.
+        """
+        if self.trial == "worst":
+            return np.array([self._trials(list(own.values())) for own in scores])
+        harder = {seed: _harder(seed, scores) for seed in {seed for own in scores for seed in own}}
+        levelled = [np.array([value - harder[seed] for seed, value in own.items()]) for own in scores]
+        freedom = sum(len(own) - 1 for own in levelled)
+        squares = sum(float(np.var(own)) * len(own) for own in levelled)
+        error = math.sqrt(squares / freedom) if freedom >= ENOUGH else UNSURE
+        return np.array([float(own.mean()) - CAUTION * error / math.sqrt(len(own)) for own in levelled])
+
+    def _trials(self, values: Sequence[float]) -> float:
+        return min(values[: self.trials]) if self.trial == "worst" else float(np.mean(values))
+
+
+def _harder(seed: int, scores: Sequence[Mapping[int, float]]) -> float:
+    """By how much scores with a seed are above those of the same candidates with the first one: a median."""
+    differences = [own[seed] - own[0] for own in scores if seed in own and 0 in own]
+    return float(np.median(differences)) if len(differences) >= ENOUGH else 0.0
+
+
+def _flat(values: Sequence[Mapping[int, float]]) -> list[float]:
+    return [value for own in values for value in own.values()]

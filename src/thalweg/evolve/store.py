@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.evolve.archive import Archive
-from thalweg.files import remove_abandoned, write_atomically
+from thalweg.files import SUFFIX, remove_abandoned, write_atomically
 
 FORMAT = 1
 MANIFEST, ARCHIVE, CLOCK, REPORT, WINNER, RACE = (
@@ -43,7 +43,8 @@ class Store:
         manifest = {"format": FORMAT, **asked}
         held = self._read(MANIFEST)
         if held is None:
-            if any(self.folder.iterdir()):
+            # What a killed process was writing has a name of its own, and is no reason not to begin once more.
+            if any(not path.name.endswith(SUFFIX) for path in self.folder.iterdir()):
                 raise ValueError(
                     f"store must be a new folder or that of an evolution, but {str(self.folder)!r} holds others' files"
                 )

@@ -53,7 +53,7 @@ def choices_for(grammar: Grammar, tree: Tree) -> list[list[int]]:
     Raises Refused where the grammar has no such derivation, or none whose constants are near.
     """
     if tree.init or (tree.first_step != 1 and any("t" in _names(e.value) for e in tree.equations)):
-        raise Refused("the grammar cannot say where its states or its clock begin; --representation tree can")
+        raise Refused("the grammar cannot say where its states or its clock begin; trees, the default, can")
     targets = _new_values(tree)
     search = _Search(grammar)
     for start in search.starts:
@@ -62,7 +62,7 @@ def choices_for(grammar: Grammar, tree: Tree) -> list[list[int]]:
             choices: list[list[int]] = [[] for _ in grammar.productions]
             _spell(found, choices)
             return choices
-    raise Refused("the grammar cannot say it; --representation tree can")
+    raise Refused("the grammar cannot say it; trees, the default, can")
 
 
 def _spell(derivation: Derivation, choices: list[list[int]]) -> None:
@@ -88,7 +88,7 @@ def _new_values(tree: Tree) -> list[tuple[str, Node]]:
     for equation in tree.equations:
         value = renamed(equation.value, values)
         if _nodes(value) > MOST_NODES:
-            raise Refused("the rule is too long for the search of a derivation; --representation tree can say it")
+            raise Refused("the rule is too long for the search of a derivation; trees, the default, can say it")
         if equation.name in tree.states or equation.name == "w":
             targets.append((equation.name, value))
             value = Read(equation.name + NEW)
@@ -188,7 +188,7 @@ class _Search:
         """What to put into the holes of a pattern, by their place in the production, so that it says the node."""
         self.steps += 1
         if self.steps > MOST_STEPS:
-            raise Refused("the search of a derivation was given up; --representation tree can say the rule")
+            raise Refused("the search of a derivation was given up; trees, the default, can say the rule")
         if isinstance(pattern, Read) and pattern.name.startswith(_HOLE):
             yield {_place(pattern.name): node}
         elif not isinstance(pattern, Apply):
