@@ -24,7 +24,8 @@ Solve = Callable[[Sequence[Run]], None]
 
 @dataclass(frozen=True)
 class Solver:
-    """How to solve the runs of a cell, how many instances of a function, how often each, and with which budget."""
+    """How to solve the runs of a cell, how many instances of a function, with which budget, and how often each where
+    the ratio of single runs scatters too far to be held to a bar."""
 
     solve: Solve
     instances: int = ALL
@@ -150,7 +151,7 @@ def evotorch(name: str) -> Callable[[Run], None]:
 
 
 OURS = {
-    "cma": Solver(one_by_one(thalweg_cma)),
+    "cma": Solver(one_by_one(thalweg_cma), repeats=3),
     "shade": Solver(together("shade")),
     "pso": Solver(together("pso")),
     "de": Solver(together("de")),
@@ -164,7 +165,7 @@ OURS = {
     "random": Solver(together("random")),
 }
 PEERS = {
-    "pycma": Solver(one_by_one(pycma)),
+    "pycma": Solver(one_by_one(pycma), repeats=3),
     "scipy differential_evolution": Solver(one_by_one(differential_evolution)),
     "scipy dual_annealing": Solver(one_by_one(dual_annealing), budget=LITTLE),
     "EvoX PSO": Solver(one_by_one(evox("PSO", 100))),

@@ -31,7 +31,7 @@ from thalweg.evolve.funnel import Funnel
 from thalweg.evolve.grammar import grammar_named
 from thalweg.evolve.hurdle import RollingHurdle, chance_level
 from thalweg.evolve.representation import Refused
-from thalweg.evolve.search import JOB, Search, gathered
+from thalweg.evolve.search import Search, gathered, job_size
 from thalweg.evolve.settings import PRESETS
 from thalweg.evolve.sge import GrammaticalEvolution
 from thalweg.evolve.trees import Trees
@@ -41,6 +41,7 @@ from thalweg.rules import Rule
 from thalweg.tasks import Task
 from thalweg.tasks.bundled import digits
 
+JOB = 128  # candidates that a process has at a time, where all are trained
 BATCH = 250  # candidates of the stream that are looked at together
 VIABLE = 0.8
 EPOCHS = 16
@@ -153,9 +154,9 @@ def _candidate(rule: Rule) -> Candidate | str:
 
 def _evaluated(fresh, pool: Executor, tasks: bytes, plan: Plan, thresholds):
     futures = {}
-    entries = list(fresh)
-    for begin in range(0, len(entries), JOB):
-        few = entries[begin : begin + JOB]
+    entries, size = list(fresh), job_size(len(fresh))
+    for begin in range(0, len(entries), size):
+        few = entries[begin : begin + size]
         job = Job(tuple(fresh[entry] for entry in few), (0,) * len(few), (False,) * len(few), thresholds)
         futures[pool.submit(evaluate, versions(), tasks, plan, job)] = tuple(few)
     return gathered(futures)

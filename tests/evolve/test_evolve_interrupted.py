@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from race.cluster import two_workers
 from race.small import fragile, line
+from typer.testing import CliRunner
 
 import thalweg
+from thalweg.cli import app
 from thalweg.evolve import search
 from thalweg.evolve.archive import Archive
 from thalweg.evolve.store import Store
@@ -119,7 +121,7 @@ def evolved(store: Path, budget: str = "48c", **changes):
 @pytest.fixture
 def killer(tmp_path, monkeypatch):
     """What tells of progress: once the second batch has arrived, the worker that makes the next network dies."""
-    monkeypatch.setattr(search, "JOB", 4)  # several jobs a batch
+    monkeypatch.setattr(search, "LEAST_JOB", 2)  # several jobs a batch
     markers = [tmp_path / "marker"]
 
     def kill(told):
@@ -150,3 +152,14 @@ def test_after_a_killed_worker_of_this_machine_the_same_call_goes_on(tmp_path, k
     with Archive(tmp_path / "store" / "archive.sqlite") as archive:
         assert archive.counters()["generated"] >= 24
     assert evolved(tmp_path / "store", workers=2) == whole
+
+
+def test_the_command_says_that_it_goes_on_after_a_killed_worker(monkeypatch):
+    def die(*_, **__):
+        raise WorkerDied("a worker process died")
+
+    monkeypatch.setattr(thalweg.evolve, "evolve", die)
+    ended = CliRunner().invoke(app, ["evolve", "--task", "iris"])
+    assert ended.exit_code == 1
+    assert "a worker process died" in ended.output
+    assert "the same command goes on from there" in ended.output

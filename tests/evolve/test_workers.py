@@ -70,7 +70,7 @@ def processes():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVOLUTIONS)
 def test_two_processes_come_to_what_one_comes_to(name, processes, tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "JOB", 6)  # several jobs a batch
+    monkeypatch.setattr(search, "LEAST_JOB", 2)  # several jobs a batch
     tasks, asked = EVOLUTIONS[name]
 
     def came_to(store, **where):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -32,6 +34,7 @@ from thalweg.evolve.search import Progress, Row, Search
 from thalweg.evolve.settings import CONSTANTS, TREE, Budget, Settings, preset_named
 from thalweg.evolve.sge import GrammaticalEvolution
 from thalweg.evolve.store import Store
+from thalweg.evolve.trainable import check_trainable
 from thalweg.evolve.trees import Trees
 from thalweg.race.engine import available_cpus, check_engine, executor
 from thalweg.race.jobs import one_thread
@@ -44,6 +47,7 @@ from thalweg.tasks.catalogue import find
 STORES = Path("evolve-store")  # where evolutions are kept that nobody gave a store
 RECORDED = 2_300_000  # the repetition whose network, data and draws make the probe: none is trained on them
 AWAY = ("iris", "wine", "breast_cancer")  # where the winner is tried besides, by default
+STALLED = 10  # batches in which nothing new is trained, nor a seed that was missing: then a space is used up
 TUNED = ("heavy_ball", "nesterov", "rmsprop", "adam", "lion", "sign")  # whose constants alone a control varies
 
 
@@ -111,13 +115,15 @@ def evolve(
     """
     own = preset_named(preset).changed(**settings)
     ends = budget if isinstance(budget, Budget) else Budget.parsed(budget)
-    for name, count, least in (("finalists", finalists, 1), ("choices", choices, 1), ("tests", tests, 10)):
+    processes = available_cpus() if workers is None else workers
+    counts = (("finalists", finalists, 1), ("choices", choices, 1), ("tests", tests, 10), ("workers", processes, 1))
+    for name, count, least in counts:
         if isinstance(count, bool) or not isinstance(count, int) or count < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {count!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    if epochs is not None and not epochs > 0:
-        raise ValueError(f"epochs must be above 0, got {epochs!r}")
+    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf):
+        raise ValueError(f"epochs must be a number above 0, got {epochs!r}")
     check_engine(engine)
     check_device(device, engine)
     asked = Evolution(
@@ -130,9 +136,8 @@ def evolve(
     asked.check()
     elsewhere = _away(away, names, data_dir)
     folder = Path(store) if store is not None else STORES / asked.digest
-    count = available_cpus() if workers is None else workers
     tell = on_progress or (lambda told: None)
-    with executor(engine, count) as pool, one_thread(), ExitStack() as archives:
+    with executor(engine, processes) as pool, one_thread(), ExitStack() as archives:
 
         def run(one: Evolution, place: Path, until: Budget, doing: str) -> Ran:
             search = one.search(archives.enter_context(Store(place).begin(one.asked)))
@@ -143,7 +148,7 @@ def evolve(
         for name, control in asked.controls().items() if controls else ():
             ran[name] = run(control, folder / name.replace(" ", "-"), compute, name)
         judge = Judge(
-            asked.tasks, elsewhere, race, pool, count, engine, device, seed,
+            asked.tasks, elsewhere, race, pool, processes, engine, device, seed,
             lambda doing: tell(Told(doing, 1.0, ran["evolution"].search.candidates, "", "")),
         )  # fmt: skip
         return outcome(asked.title, ran, Store(folder), judge, asked.shown(ends))
@@ -233,18 +238,27 @@ class Evolution:
         def progress(made: Progress) -> None:
             tell(Told(doing, share(made.row), made.row.candidates, _funnel(made), _best(search, made)))
 
-        search.run(pool, lambda row: share(row) >= 1, progress)
+        def stalled() -> bool:
+            # Where everything that can be said was tried, no more examples will ever be trained on.
+            past, still = search.history, self.settings.seeds + STALLED
+            return budget.examples is not None and len(past) > still and past[-1].examples == past[-1 - still].examples
+
+        search.run(pool, lambda row: share(row) >= 1 or stalled(), progress)
         return Ran(finals(search, pool, *counts), search)
 
     def check(self) -> None:
-        """Raises ValueError where the genomes cannot say a seed rule, or there is nothing to search."""
+        """Raises ValueError where there is no such grammar, nothing to search, a seed rule that the genomes cannot
+        say, or a task that no rule could train."""
+        representation = self.representation
         if self.settings.representation == CONSTANTS and not self.seed_rules:
             raise ValueError("representation constants needs seed_rules whose constants are searched, got none")
         for rule in self.seed_rules:
             try:
-                self.representation.genome_of(rule)
+                representation.genome_of(rule)
             except Refused as refusal:
                 raise ValueError(f"seed_rules: {rule.name} cannot be begun with: {refusal}") from refusal
+        for task in self.tasks:
+            check_trainable(task)
 
     def search(self, archive: Archive) -> Search:
         """The search, from its beginning or from where the archive says."""
@@ -267,7 +281,7 @@ class Evolution:
 
 def probe_of(task: Task, seed: int) -> Probe:
     """What tells behaviours apart: a stream of gradients that is made up, and one recorded on the task's network. Of a
-    network with fewer weights than a stream has, a second one is made up."""
+    network with fewer weights than a stream has, or that leaves some out, a second one is made up."""
     own = Seed(seed, task.name, RECORDED)
     workload = task.workload(own.generator(Stream.SPLIT))
     order, size = own.generator(Stream.ORDER), min(task.batch_size, len(workload.train))
@@ -278,7 +292,7 @@ def probe_of(task: Task, seed: int) -> Probe:
     try:
         network = workload.network(own.generator(Stream.INIT))
         return Probe(first, recorded_stream(network, task.loss, batches, drawn))
-    except ValueError:
+    except (ValueError, RuntimeError):  # a network of few weights, or one that does not use them all at each input
         return Probe(first, synthetic_stream(drawn))
 
 

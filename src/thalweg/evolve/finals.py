@@ -11,7 +11,7 @@ import numpy as np
 
 from thalweg.evolve.entry import Entry
 from thalweg.evolve.evaluation import CHOICE, FULL, TEST, Job, evaluate
-from thalweg.evolve.search import JOB, Search, gathered
+from thalweg.evolve.search import Search, gathered, job_size
 from thalweg.race.engine import Here
 from thalweg.race.jobs import packed, versions
 
@@ -65,8 +65,9 @@ def _train(search: Search, executor: Executor, entries: Sequence[int], stage: st
         return
     tasks: Any = search.tasks if isinstance(executor, Here) else packed(search.tasks, "the tasks")
     futures = {}
-    for start in range(0, len(wanted), JOB):
-        few = wanted[start : start + JOB]
+    size = job_size(len(wanted))
+    for start in range(0, len(wanted), size):
+        few = wanted[start : start + size]
         rules = tuple(search.archive.entry(entry).rule for entry, _ in few)
         job = Job(rules, tuple(seed for _, seed in few), (True,) * len(few), again=True, stage=stage)
         future = executor.submit(evaluate, versions(), tasks, search.plan, job)

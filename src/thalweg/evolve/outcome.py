@@ -66,8 +66,8 @@ def outcome(
     worst = _combined(search, search.worst.values())
     if not finalists or not float(np.mean(finalists[0].choice)) > worst:
         raise ValueError(
-            f"nothing that was bred learns {' and '.join(task.name for task in judge.tasks)} in full training; give a "
-            "larger budget, or more epochs"
+            f"nothing that was bred learns {' and '.join(task.name for task in judge.tasks)} in full training "
+            f"({_came_to_nothing(search)}); give a larger budget, or more epochs"
         )
     winner = finalists[0]
     rule = readable(winner.entry.rule)
@@ -112,6 +112,16 @@ def outcome(
 def _combined(search: Search, values: Iterable[float]) -> float:
     """Values on the tasks as one, as the finals combine them."""
     return float(min(values) if search.settings.across == "worst" else np.mean(list(values)))
+
+
+def _came_to_nothing(search: Search) -> str:
+    """What became of those that were bred, and the most frequent reason to refuse one."""
+    counts = search.archive.counters()
+    ends = [f"{counts['generated']:.0f} bred"]
+    ends += [f"{counts[name]:.0f} {name}" for name in ("refused", "repeated", "blind", "alike") if counts.get(name)]
+    reasons = {name: count for name, count in counts.items() if name.startswith("refused: ")}
+    told = f"; most often {max(reasons, key=lambda name: reasons[name])}" if reasons else ""
+    return f"{', '.join(ends)}, {counts.get('fresh', 0):.0f} tried{told}"
 
 
 def _equations(point: Point) -> str:

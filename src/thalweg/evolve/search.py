@@ -25,7 +25,9 @@ from thalweg.race.engine import Here, completed
 from thalweg.race.jobs import packed, versions
 from thalweg.tasks import Task
 
-JOB = 128  # candidates that one process evaluates at a time; fixed, so that no result depends on the number of workers
+# Candidates that one process evaluates at a time: a quarter of a batch, but not too few to share a step's cost. It
+# follows from the batch alone, so that no result depends on the number of workers.
+SHARES, LEAST_JOB = 4, 32
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,9 @@ class Search:
             made = Job(rules, hurdles=hurdles, **job)
             futures[executor.submit(evaluate, versions(), tasks, self.plan, made)] = tuple(entries)
 
-        for start in range(0, len(batch.fresh), JOB):
-            entries, ungated = batch.fresh[start : start + JOB], batch.ungated[start : start + JOB]
+        size = job_size(len(batch.fresh))
+        for start in range(0, len(batch.fresh), size):
+            entries, ungated = batch.fresh[start : start + size], batch.ungated[start : start + size]
             submit(entries, seeds=(0,) * len(entries), ungated=ungated)
         if self.again:
             entries, seeds = zip(*self.again, strict=True)
@@ -269,6 +272,11 @@ class Search:
         )
         self.again = [(entry, seed) for entry, seed in kept["again"]]
         self.standing = self._standings()
+
+
+def job_size(candidates: int) -> int:
+    """How many of so many candidates are evaluated in one job."""
+    return max(LEAST_JOB, -(-candidates // SHARES))
 
 
 def gathered(futures: Mapping[Future[Any], tuple[int, ...]]) -> list[tuple[int, list[Score]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -22,6 +23,13 @@ class Budget:
     seconds: float | None = None
     examples: int | None = None
 
+    def __post_init__(self) -> None:
+        for name, most in (("candidates", self.candidates), ("seconds", self.seconds), ("examples", self.examples)):
+            if most is not None and not 0 <= most < math.inf:
+                raise ValueError(f"{name} of a budget must be a number of at least 0, got {most!r}")
+        if self.candidates is None and self.seconds is None and self.examples is None:
+            raise ValueError("budget must name candidates, seconds or examples, got none: it would never be spent")
+
     @classmethod
     def parsed(cls, text: str) -> Budget:
         """From `10m`, `90s`, `2h`, or `2000c` for candidates. Raises ValueError on anything else."""
@@ -35,7 +43,7 @@ class Budget:
     def share(self, candidates: int, seconds: float, examples: int) -> float:
         """How much of it is gone, from 0 to 1."""
         pairs = ((candidates, self.candidates), (seconds, self.seconds), (examples, self.examples))
-        return min(1.0, max((gone / most for gone, most in pairs if most), default=0.0))
+        return min(1.0, max((gone / most if most else 1.0 for gone, most in pairs if most is not None)))
 
     def __str__(self) -> str:
         if self.candidates is not None:
@@ -82,10 +90,10 @@ class Settings:
     fresh: float = 0.05
     retries: int = 2
     search: str = "ageing"
-    population: int = 256
-    tournament: int = 12
+    population: int = 128
+    tournament: int = 8
     elites: int = 16
-    batch: int = 256
+    batch: int = 128
     islands: int = 1
     migration: int = 10
     proxy: bool = True

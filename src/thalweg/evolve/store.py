@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ FORMAT = 1
 MANIFEST, ARCHIVE, CLOCK, REPORT, WINNER, RACE = (
     "evolution.json", "archive.sqlite", "clock.json", "report.html", "winner.py", "race",
 )  # fmt: skip
+MOST = 6  # differences that are told
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,9 @@ class Store:
                     f"store must be a new folder or that of an evolution, but {str(self.folder)!r} holds others' files"
                 )
             write_atomically(self.folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-        elif differing := [
-            name for name in sorted(held.keys() | manifest.keys()) if held.get(name) != _plain(manifest.get(name))
-        ]:
-            told = "; ".join(
-                f"{name} is {_short(held.get(name))}, not {_short(manifest.get(name))}" for name in differing
-            )
+        elif differing := list(_differing(held, _plain(manifest))):
+            told = "; ".join(f"{name} is {_short(one)}, not {_short(other)}" for name, one, other in differing[:MOST])
+            told += f"; and {len(differing) - MOST} more" * (len(differing) > MOST)
             raise ValueError(
                 f"store {str(self.folder)!r} holds another evolution ({told}); give another folder, or ask for the same"
             )
@@ -64,7 +62,12 @@ class Store:
     @property
     def seconds(self) -> float:
         """How long it has run, before this time."""
-        return float((self._read(CLOCK) or {"seconds": 0.0})["seconds"])
+        seconds = (self._read(CLOCK) or {}).get("seconds", 0.0)
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+            raise ValueError(
+                f"{self.path(CLOCK)} must hold the seconds of an evolution, got {seconds!r}; delete it to count from 0"
+            )
+        return float(seconds)
 
     def keep_seconds(self, seconds: float) -> None:
         """Notes how long it has run by now."""
@@ -80,11 +83,24 @@ class Store:
             return None
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} cannot be read ({error}); delete the folder, or give another store") from error
         if not isinstance(found, dict):
             raise ValueError(f"{path} is no file of an evolution; give another store")
         return found
+
+
+def _differing(held: Any, asked: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two values from JSON differ: the name of the place, and both. Settings go by their own names."""
+    if isinstance(held, dict) and isinstance(asked, dict):
+        for key in sorted(held.keys() | asked.keys()):
+            place = key if name in ("", "settings") else f"{name} {key}"
+            yield from _differing(held.get(key), asked.get(key), place)
+    elif isinstance(held, list) and isinstance(asked, list) and len(held) == len(asked) and held:
+        for one, other in zip(held, asked, strict=True):
+            yield from _differing(one, other, name)
+    elif held != asked:
+        yield name, held, asked
 
 
 def _plain(value: Any) -> Any:
