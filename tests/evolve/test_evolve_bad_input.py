@@ -290,6 +290,7 @@ def test_a_grammar_none_of_whose_sentences_is_a_rule_ends_and_says_why(controls,
     assert "most often refused: no equations" in said
 
 
+@pytest.mark.slow
 def test_controls_end_where_everything_that_a_grammar_can_say_was_tried(tmp_path):
     text = "<start> ::= w = w - <lr>*g\n<lr> ::= 0.1 | 0.01 | 0.5\n"
     found = evolved(tmp_path, controls=True, seeds=2, budget="64c", **grammar(tmp_path, text))

@@ -46,7 +46,8 @@ def left(store: Path) -> dict[str, object]:
         "report": (store / "report.html").read_bytes(),
         "winner": (store / "winner.py").read_bytes(),
         "asked": (store / "evolution.json").read_bytes(),
-        "files": sorted(path.name for path in store.iterdir()),
+        # SQLite's journal of a killed process, rolled back, stays where there was nothing to write after it.
+        "files": sorted(path.name for path in store.iterdir() if path.name != "archive.sqlite-journal"),
     }
 
 

@@ -178,10 +178,15 @@ def parsed(text: str) -> tuple[str, Any]:
         if isinstance(default, float) or (name == "edits" and value != "few"):
             return name, float(value)
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{name} must be of the kind of {default!r}, got {value!r}") from error
+        kind = _KINDS["rungs" if name == "rungs" else type(default).__name__]
+        raise ValueError(f"{name} must be {kind}, got {value!r}") from error
     return name, value
 
 
+_KINDS = {
+    "bool": "true or false", "int": "a whole number", "float": "a number", "NoneType": "a number or none",
+    "str": "'few' or a number", "rungs": "shares separated by commas, such as 0.25,0.5, or none",
+}  # fmt: skip
 _LEAST = {
     "retries": 0, "population": 2, "tournament": 1, "elites": 0, "batch": 1, "islands": 1, "migration": 1,
     "trials": 1, "contenders": 0, "seeds": 1,

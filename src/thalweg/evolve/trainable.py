@@ -7,7 +7,7 @@ import math
 import torch
 
 from thalweg.evolve.hurdle import chance_level, worst_of
-from thalweg.tasks import Task
+from thalweg.tasks import Task, dropout
 
 
 def check_trainable(task: Task) -> None:
@@ -18,6 +18,8 @@ def check_trainable(task: Task) -> None:
     """
     where = f"task {task.name}"
     network, workload = task.check().train(), task.workload(torch.Generator().manual_seed(0))
+    for layer in dropout.layers(network).values():
+        layer.generator = torch.Generator()
     weights = [w for w in network.parameters() if w.requires_grad]
     if not weights:
         raise ValueError(f"{where}: its network has no weights that could be trained")
