@@ -26,10 +26,10 @@ from thalweg.evolve.archive import Archive
 from thalweg.evolve.breeding import Breeder, Child
 from thalweg.evolve.candidate import Candidate, candidate_of
 from thalweg.evolve.evaluation import FULL, PROXY, Job, Plan, evaluate, rung_named
-from thalweg.evolve.evolution import probe_of
 from thalweg.evolve.funnel import Funnel
 from thalweg.evolve.grammar import grammar_named
 from thalweg.evolve.hurdle import RollingHurdle, chance_level
+from thalweg.evolve.probes import probe_of
 from thalweg.evolve.representation import Refused
 from thalweg.evolve.search import Search, gathered, job_size
 from thalweg.evolve.settings import PRESETS

@@ -2,8 +2,9 @@
 
     python benchmarks/rediscovery.py --out benchmarks/rediscovery.txt
 
-For each of ten seeds the default evolution runs for a minute on two processes, and random search for another, with the
-same genomes, funnel, hurdles and finals. Both winners, chosen on ten fresh seeds, and SGD with momentum, tuned over
+For each of ten seeds the default evolution runs for 40 s on two processes, and random search for another 40 s, with the
+same genomes, funnel, hurdles and finals. A training is 4 epochs, in which optimizers differ; in the 16 of a race nearly
+all that learns reaches the same accuracy, and no search can be told from another. Both winners, chosen on ten fresh seeds, and SGD with momentum, tuned over
 a grid of 60 settings on the same ten, train on 30 seeds that none of the three has seen, and meet on the test parts.
 """
 
@@ -34,6 +35,7 @@ from thalweg.rules.gallery import find
 from thalweg.tasks.bundled import digits
 
 CHOICES, TESTS = 10, 30
+EPOCHS = 4
 LRS = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0)
 MOMENTA = (0.0, 0.5, 0.8, 0.9, 0.95)
 BEHIND = -0.01  # a point
@@ -41,7 +43,7 @@ BEHIND = -0.01  # a point
 
 def trained(rules: Sequence[Rule], stage: str, seeds: int, pool: Executor, master: int) -> np.ndarray:
     """The scores of rules on the seeds of a stage: (rules, seeds)."""
-    tasks, plan = packed([digits()], "the task"), Plan(master, None, False, (), 1, None)
+    tasks, plan = packed([digits()], "the task"), Plan(master, EPOCHS, False, (), 1, None)
     futures = {}
     for seed in range(seeds):
         job = Job(tuple(rules), (seed,) * len(rules), (True,) * len(rules), again=True, stage=stage)
@@ -63,7 +65,7 @@ def tuned(pool: Executor, master: int) -> Rule:
 def found(search: str, seed: int, seconds: float, pool: Executor, folder: Path):
     """What an evolution of so many seconds finds: the winner, its test scores, and how many candidates there were."""
     settings = preset_named("laptop").changed(search=search)
-    asked = Evolution((digits(),), settings, seed, (), None, "cpu")
+    asked = Evolution((digits(),), settings, seed, (), EPOCHS, "cpu")
     counts = (8, CHOICES, TESTS)
     store = Store(folder)
     with store.begin(asked.asked) as archive:
@@ -96,7 +98,7 @@ def report(seeds: int, seconds: float) -> list[str]:
     good, better = (sum(row[i] for row in rows) for i in (1, 2))
     return [
         "Evolution from random genomes on digits, against tuned SGD with momentum and random search",
-        f"{processor()}; torch {torch.__version__}; two processes, {seconds:g} s for each search",
+        f"{processor()}; torch {torch.__version__}; two processes, {seconds:g} s for each search, {EPOCHS} epochs a training",
         f"test accuracy in % on {TESTS} unseen seeds; bound: the lower 95 % one of evolved - SGD",
         "",
         f"{'seed':>4}{'bred':>8}{'evolved':>9}{'SGD':>9}{'-':>8}{'bound':>8}{'drawn':>9}{'random':>9}{'-':>8}",
@@ -110,7 +112,7 @@ def report(seeds: int, seconds: float) -> list[str]:
 def main() -> None:
     parser = arguments_of(__doc__, 0)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each search")
+    parser.add_argument("--seconds", type=float, default=40.0, help="of each search")
     arguments = parser.parse_args()
     publish(report(arguments.seeds, arguments.seconds), arguments.out)
 

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 import thalweg
 from thalweg.evolve.archive import Archive
+from thalweg.evolve.finals import certain
 from thalweg.evolve.settings import PRESETS
 from thalweg.rules.gallery import find
 from thalweg.tasks import ACCURACY, Task
@@ -32,8 +33,8 @@ def result(tmp_path_factory):
 
 
 def test_the_winner_is_the_best_on_the_seeds_that_choose_and_is_reported_on_others(result):
-    means = [sum(one.choice) / len(one.choice) for one in result.finalists]
-    assert means[0] == max(means)
+    worth = [certain(one.choice) for one in result.finalists]
+    assert worth[0] == max(worth)
     winner = result.finalists[0]
     assert result.score.mean == pytest.approx(sum(winner.test) / len(winner.test))
     assert result.score.n == 10

@@ -10,8 +10,9 @@ from optim.trajectories import needs_native
 from rules.random_rules import GENOMES, Genome, as_text
 
 from thalweg import Rule
-from thalweg.evolve.probes import Probe, Stream, behaviours, probe_for, recorded_stream, synthetic_stream
+from thalweg.evolve.probes import Probe, Stream, behaviours, probe_of, recorded_stream, synthetic_stream
 from thalweg.rules.gallery import GALLERY
+from thalweg.tasks.bundled import digits
 
 pytestmark = needs_native
 
@@ -188,7 +189,7 @@ def test_recording_refuses_more_lanes_than_weights_with_a_gradient():
 
 
 def test_the_probe_of_a_seed_has_a_recorded_stream_and_tells_gallery_rules_apart():
-    probe = probe_for(3)
+    probe = probe_of(digits(), 3)
     assert (probe.second.gradients.abs() > 0).any(0).all()
     rules = [entry.rule for entry in GALLERY.values()]
     for stream in (probe.first, probe.second):

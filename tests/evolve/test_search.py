@@ -11,9 +11,9 @@ from torch.nn.functional import mse_loss
 from thalweg.evolve.archive import Archive
 from thalweg.evolve.breeding import Breeder
 from thalweg.evolve.evaluation import FULL, Plan
-from thalweg.evolve.evolution import probe_of
-from thalweg.evolve.finals import finals
+from thalweg.evolve.finals import certain, finals
 from thalweg.evolve.funnel import Funnel
+from thalweg.evolve.probes import probe_of
 from thalweg.evolve.search import Search
 from thalweg.evolve.settings import Settings
 from thalweg.evolve.trees import Trees
@@ -125,9 +125,13 @@ def test_finals_are_trained_once(whole):
     assert finals(whole, Here(), finalists=3, choices=4, tests=10) == first
     assert whole.archive.dump() == kept
     assert all(len(one.choice) == 4 and len(one.test) == 10 for one in first)
-    means = [sum(one.choice) for one in first]
-    assert means == sorted(means, reverse=True)
+    worth = [certain(one.choice) for one in first]
+    assert worth == sorted(worth, reverse=True)
 
 
 def test_a_checkpoint_is_plain_json(whole):
     assert json.loads(whole.checkpoint())["number"] == whole.number
+
+
+def test_who_fails_now_and_then_is_not_chosen_for_a_higher_mean():
+    assert certain([0.97] * 10) > certain([0.99] * 9 + [0.85])

@@ -16,8 +16,6 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-import torch
-
 import thalweg
 from thalweg.evolve.archive import Archive
 from thalweg.evolve.breeding import Breeder
@@ -27,7 +25,7 @@ from thalweg.evolve.finals import Finalist, finals
 from thalweg.evolve.funnel import Funnel
 from thalweg.evolve.grammar import grammar_named
 from thalweg.evolve.outcome import Judge, outcome
-from thalweg.evolve.probes import STEPS, Probe, recorded_stream, synthetic_stream
+from thalweg.evolve.probes import probe_of
 from thalweg.evolve.representation import Refused, Representation
 from thalweg.evolve.result import Result
 from thalweg.evolve.search import Progress, Row, Search
@@ -39,13 +37,11 @@ from thalweg.evolve.trees import Trees
 from thalweg.race.engine import available_cpus, check_engine, executor
 from thalweg.race.jobs import one_thread
 from thalweg.race.races import check_device, listed
-from thalweg.race.seeds import Seed, Stream
 from thalweg.rules import Rule, gallery
 from thalweg.tasks import Task
 from thalweg.tasks.catalogue import find
 
 STORES = Path("evolve-store")  # where evolutions are kept that nobody gave a store
-RECORDED = 2_300_000  # the repetition whose network, data and draws make the probe: none is trained on them
 AWAY = ("iris", "wine", "breast_cancer")  # where the winner is tried besides, by default
 STALLED = 10  # batches in which nothing new is trained, nor a seed that was missing: then a space is used up
 TUNED = ("heavy_ball", "nesterov", "rmsprop", "adam", "lion", "sign")  # whose constants alone a control varies
@@ -277,23 +273,6 @@ class Evolution:
 
     def _random(self, purpose: str) -> Random:
         return Random(f"thalweg evolve {self.seed} {purpose}")
-
-
-def probe_of(task: Task, seed: int) -> Probe:
-    """What tells behaviours apart: a stream of gradients that is made up, and one recorded on the task's network. Of a
-    network with fewer weights than a stream has, or that leaves some out, a second one is made up."""
-    own = Seed(seed, task.name, RECORDED)
-    workload = task.workload(own.generator(Stream.SPLIT))
-    order, size = own.generator(Stream.ORDER), min(task.batch_size, len(workload.train))
-    rows = [torch.randint(len(workload.train), (size,), generator=order) for _ in range(STEPS)]
-    batches = [(batch.inputs, batch.targets) for batch in (workload.train[each] for each in rows)]
-    drawn = own.generator(Stream.OPTIMIZER)
-    first = synthetic_stream(drawn)
-    try:
-        network = workload.network(own.generator(Stream.INIT))
-        return Probe(first, recorded_stream(network, task.loss, batches, drawn))
-    except (ValueError, RuntimeError):  # a network of few weights, or one that does not use them all at each input
-        return Probe(first, synthetic_stream(drawn))
 
 
 def _away(away: Any, home: Sequence[str], data_dir: str | Path | None) -> list[Task]:

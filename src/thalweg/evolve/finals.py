@@ -12,6 +12,7 @@ import numpy as np
 from thalweg.evolve.entry import Entry
 from thalweg.evolve.evaluation import CHOICE, FULL, TEST, Job, evaluate
 from thalweg.evolve.search import Search, gathered, job_size
+from thalweg.evolve.standing import CAUTION
 from thalweg.race.engine import Here
 from thalweg.race.jobs import packed, versions
 
@@ -38,7 +39,13 @@ def finals(search: Search, executor: Executor, finalists: int, choices: int, tes
         Finalist(entry, _scores(entry, search, CHOICE, choices), _scores(entry, search, TEST, tests))
         for entry in map(search.archive.entry, entries)
     ]
-    return sorted(tested, key=lambda one: (-float(np.mean(one.choice)), one.entry.size, one.entry.id))
+    return sorted(tested, key=lambda one: (-certain(one.choice), one.entry.size, one.entry.id))
+
+
+def certain(scores: Sequence[float]) -> float:
+    """The mean less two standard errors, by which a winner is chosen: who fails on one seed in ten will fail again."""
+    error = np.std(scores, ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else 0.0
+    return float(np.mean(scores) - CAUTION * error)
 
 
 def _standing_highest(search: Search, count: int) -> list[int]:

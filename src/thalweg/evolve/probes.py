@@ -11,20 +11,19 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from thalweg.evolve.machine import Machine
+from thalweg.race.seeds import Seed
+from thalweg.race.seeds import Stream as Purpose
 from thalweg.rules import Rule
-from thalweg.tasks.catalogue import find
-from thalweg.tasks.models import mlp
+from thalweg.tasks import Task
 
 STEPS, LANES = 8, 8
 DIGITS = 5
-RECORDED_BATCH = 64
+RECORDED = 2_300_000  # the repetition whose network, data and draws make the probe: none is trained on them
 AT_ONCE = 1024  # rules: more would only take more memory
 
 # Of what is no number, where a number's digits would be.
@@ -81,7 +80,8 @@ def recorded_stream(
     weights = torch.cat([p.detach().flatten() for p in parameters])
     rows = []
     for inputs, targets in batches:
-        gradients = torch.autograd.grad(loss(twin(inputs), targets), parameters)
+        value = loss(twin(inputs), targets)
+        gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
         rows.append(torch.cat([g.flatten() for g in gradients]))
         with torch.no_grad():
             for p, g in zip(parameters, gradients, strict=True):
@@ -95,16 +95,21 @@ def recorded_stream(
     return Stream(weights[drawn], torch.stack(rows)[:, drawn])
 
 
-@lru_cache(maxsize=16)
-def probe_for(seed: int) -> Probe:
-    """A synthetic stream, and one recorded as a small perceptron learns digits, both drawn from `seed`."""
-    generator = torch.Generator().manual_seed(seed)
-    synthetic = synthetic_stream(generator)
-    train = find("digits").workload(generator).train
-    rows = torch.randperm(len(train), generator=generator)[: STEPS * RECORDED_BATCH].reshape(STEPS, RECORDED_BATCH)
-    batches = [(train.inputs[batch], train.targets[batch]) for batch in rows]
-    recorded = recorded_stream(mlp((64, 8, 10), generator), cross_entropy, batches, generator)
-    return Probe(synthetic, recorded)
+def probe_of(task: Task, seed: int) -> Probe:
+    """What tells behaviours apart: a stream of gradients that is made up, and one recorded on the task's network. Of a
+    network with fewer weights than a stream has, a second one is made up."""
+    own = Seed(seed, task.name, RECORDED)
+    workload = task.workload(own.generator(Purpose.SPLIT))
+    order, size = own.generator(Purpose.ORDER), min(task.batch_size, len(workload.train))
+    rows = [torch.randint(len(workload.train), (size,), generator=order) for _ in range(STEPS)]
+    batches = [(batch.inputs, batch.targets) for batch in (workload.train[each] for each in rows)]
+    drawn = own.generator(Purpose.OPTIMIZER)
+    first = synthetic_stream(drawn)
+    try:
+        network = workload.network(own.generator(Purpose.INIT))
+        return Probe(first, recorded_stream(network, task.loss, batches, drawn))
+    except ValueError:
+        return Probe(first, synthetic_stream(drawn))
 
 
 def behaviours(rules: Sequence[Rule], stream: Stream) -> list[str]:
