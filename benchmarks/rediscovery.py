@@ -3,9 +3,10 @@
     python benchmarks/rediscovery.py --out benchmarks/rediscovery.txt
 
 For each of ten seeds the default evolution runs for 40 s on two processes, and random search for another 40 s, with the
-same genomes, funnel, hurdles and finals. A training is 4 epochs, in which optimizers differ; in the 16 of a race nearly
-all that learns reaches the same accuracy, and no search can be told from another. Both winners, chosen on ten fresh seeds, and SGD with momentum, tuned over
-a grid of 60 settings on the same ten, train on 30 seeds that none of the three has seen, and meet on the test parts.
+same genomes, funnel, hurdles and finals. Both winners, chosen on ten fresh seeds, and SGD with momentum, tuned over a
+grid of 60 settings on the same ten, train on 30 seeds that none of the three has seen, and meet on the test parts. A
+training is 4 epochs, in which optimizers differ; in the 16 of a race nearly all that learns reaches the same accuracy,
+and no search can be told from another.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def report(seeds: int, seconds: float) -> list[str]:
     good, better = (sum(row[i] for row in rows) for i in (1, 2))
     return [
         "Evolution from random genomes on digits, against tuned SGD with momentum and random search",
-        f"{processor()}; torch {torch.__version__}; two processes, {seconds:g} s for each search, {EPOCHS} epochs a training",
+        f"{processor()}; torch {torch.__version__}; two processes, {seconds:g} s a search, {EPOCHS} epochs a training",
         f"test accuracy in % on {TESTS} unseen seeds; bound: the lower 95 % one of evolved - SGD",
         "",
         f"{'seed':>4}{'bred':>8}{'evolved':>9}{'SGD':>9}{'-':>8}{'bound':>8}{'drawn':>9}{'random':>9}{'-':>8}",
