@@ -16,7 +16,7 @@ def one_at_a_time(rules: tuple[Rule, ...], task: Task) -> tuple[list[float], int
     seed = Seed(0, task.name, 2_000_000)
     workload = task.workload(seed.generator(Stream.SPLIT))
     network = dropout.with_own_dropout(workload.network(seed.generator(Stream.INIT))).train()
-    group = Singly(rules, task, network, seed)
+    group = Singly(rules, task, network, seed, torch.device("cpu"))
     order = seed.generator(Stream.ORDER)
     for _ in range(task.epochs):
         rows = torch.randperm(len(workload.train), generator=order).split(task.batch_size)

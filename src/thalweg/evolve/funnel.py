@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -25,7 +25,8 @@ class Batch:
     """Children that were bred together: each with its entry in the archive, or None where it has none.
 
     `fresh`: the entries that are to be evaluated; `ungated`: which of these no hurdle stops. `counts`: how many
-    children ended where.
+    children ended where. `rules` are those of the fresh ones where they are at hand: to read them anew from the archive
+    takes as long as to breed them.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Batch:
     fresh: tuple[int, ...]
     ungated: tuple[bool, ...]
     counts: Mapping[str, int]
+    rules: Mapping[int, Rule] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Funnel:
@@ -95,15 +97,15 @@ class Funnel:
         fresh, blind = self._entered(number, new, counts)
         children = tuple((child, self._entry(candidate, blind)) for child, candidate in bred)
         ungated = tuple(self.random.random() < self.control for _ in fresh)
-        return Batch(number, children, tuple(fresh), ungated, dict(sorted(counts.items())))
+        return Batch(number, children, tuple(fresh), ungated, dict(sorted(counts.items())), fresh)
 
     def _entered(
         self, number: int, new: Mapping[str, tuple[Child, Candidate]], counts: Counter[str]
-    ) -> tuple[list[int], set[str]]:
-        """Enters new candidates into the archive. Returns the entries of those that do what none has done before, and
-        the canonical forms of those whose steps the gradient does not change."""
+    ) -> tuple[dict[int, Rule], set[str]]:
+        """Enters new candidates into the archive. Returns the entries of those that do what none has done before, with
+        their rules, and the canonical forms of those whose steps the gradient does not change."""
         self._looks = self._looked_at(candidate for _, candidate in new.values())
-        fresh, blind = list[int](), set[str]()
+        fresh, blind = dict[int, Rule](), set[str]()
         for child, candidate in new.values():
             keys, sightless = self._looks[candidate.canonical]
             if sightless:
@@ -116,7 +118,7 @@ class Funnel:
                 entry = self.archive.add(
                     candidate, born=number, keys=keys, parents=child.parents, operation=child.operation
                 )
-                fresh.append(entry.id)
+                fresh[entry.id] = candidate.rule
                 counts[FRESH] += 1
         return fresh, blind
 

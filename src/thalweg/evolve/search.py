@@ -130,7 +130,7 @@ class Search:
         futures: dict[Future[Any], tuple[int, ...]] = {}
 
         def submit(entries: Sequence[int], **job: Any) -> None:
-            rules = tuple(self.archive.entry(entry).rule for entry in entries)
+            rules = tuple(batch.rules.get(entry) or self.archive.entry(entry).rule for entry in entries)
             made = Job(rules, hurdles=hurdles, **job)
             futures[executor.submit(evaluate, versions(), tasks, self.plan, made)] = tuple(entries)
 

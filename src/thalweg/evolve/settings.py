@@ -98,7 +98,7 @@ class Settings:
     migration: int = 10
     proxy: bool = True
     rungs: tuple[float, ...] = (0.25,)
-    quantile: float = 0.6
+    quantile: float = 0.3
     trials: int = 3
     trial_quantile: float = 0.9
     floor: float | None = None
