@@ -46,7 +46,8 @@ class Target:
         taken = torch.where(finite, taken, 0.0)
         own = taken.square().sum(1)
         usable = (own > 0) & own.isfinite()
-        lr = torch.where(usable, taken @ self.steps / torch.where(usable, own, 1.0), 0.0).clamp(min=0.0)
+        along = (taken * self.steps).sum(1)  # no product of BLAS: its last bits follow where memory lies
+        lr = torch.where(usable, along / torch.where(usable, own, 1.0), 0.0).clamp(min=0.0)
         left = self.steps - lr[:, None] * taken
         return lr, (left.square().sum(1) / self.energy).sqrt(), left
 
@@ -85,11 +86,10 @@ def _refined(family: Family, target: Target, place: torch.Tensor) -> torch.Tenso
     for _ in range(ROUNDS):
         _, errors, left = target.matched(family, place + nudges)
         slopes = (left[1:] - left[0]) / _NUDGE
-        normal, pull = slopes @ slopes.T, slopes @ left[0]
+        normal, pull = (slopes[:, None] * slopes).sum(2), (slopes * left[0]).sum(1)
         diagonal = torch.diag(normal.diagonal().clamp(min=1e-12))
-        moves = [
-            torch.linalg.lstsq(normal + damping * diagonal, -pull[:, None]).solution[:, 0] for damping in _DAMPINGS
-        ]
+        # Least squares by LAPACK would take the last bits from where its work space lies, too.
+        moves = [torch.linalg.solve_ex(normal + damping * diagonal, -pull).result for damping in _DAMPINGS]
         trials = place + torch.stack(moves).nan_to_num().clamp(-_LONGEST, _LONGEST)
         _, tried, _ = target.matched(family, trials)
         if not tried.min() < errors[0]:
