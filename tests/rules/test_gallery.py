@@ -56,7 +56,11 @@ PUBLISHED: dict[str, dict[str, object]] = {
     "gravity": {"lr": 0.1, "alpha": 0.01, "beta": 0.9},
     "gravity_ema_noise": {"lr": 0.1, "alpha": 0.01, "beta": 0.9},
     "gravity_ema": {"lr": 0.1, "beta": 0.9},
+    "gravity_std": {"lr": 0.1, "alpha": 0.01, "beta": 0.9},
+    "gravity_range": {"lr": 0.1, "alpha": 0.01, "beta": 0.9},
+    "gravity_zscore": {"lr": 0.1, "alpha": 0.01, "beta": 0.9},
 }
+GRAVITIES = {name for name in PUBLISHED if name.startswith("gravity")}
 
 # Those that torch.optim has: our rule, torch's class, and torch's names where they differ from ours.
 TORCH = {
@@ -149,7 +153,8 @@ def test_ablations_are_rules_of_the_gallery_and_need_none_themselves(entry):
 
 
 def test_published_methods_name_the_plain_rules_that_they_reduce_to():
-    assert set(GALLERY["gravity"].ablations) == {"gravity_ema_noise", "gravity_ema"}
+    for name in GRAVITIES - {"gravity_ema_noise", "gravity_ema"}:
+        assert set(GALLERY[name].ablations) == {"gravity_ema_noise", "gravity_ema"}
     assert GALLERY["ades"].ablations == ("ades_heavy_ball",)
     assert GALLERY["sign"].ablations == ("signum",)
 
@@ -184,13 +189,13 @@ def test_momentum_is_0_9_where_it_is_the_point_of_the_rule(name):
 
 def test_decay_is_decoupled_by_default_where_the_source_says_so():
     """AdamW's and Lion's papers; Gravity's has no decay, and spec/gravity.md 2.4 gives it the decoupled one."""
-    gravity = {"gravity", "gravity_ema_noise", "gravity_ema"}
-    assert {name for name, entry in GALLERY.items() if entry.rule.decay == "decoupled"} == {"adamw", "lion", *gravity}
+    decoupled = {name for name, entry in GALLERY.items() if entry.rule.decay == "decoupled"}
+    assert decoupled == {"adamw", "lion", *GRAVITIES}
 
 
 def test_clock_begins_at_0_where_the_paper_says_so():
     from_0 = {name for name, entry in GALLERY.items() if entry.rule.first_step == 0}
-    assert from_0 == {"gravity", "gravity_ema_noise", "gravity_ema"}
+    assert from_0 == GRAVITIES
 
 
 @every_entry

@@ -108,7 +108,8 @@ def test_ades_first_step_from_rest_is_eta_times_the_gradient():
     assert_equal(RULES["ades_heavy_ball"].response(G), (1 - 0.9107829) * 0.999061 * G, rtol=1e-12)
 
 
-ODD = [name for name in RULES if name not in ("ades", "ades_eq8")]
+# ADES has a quadratic term, and a z-score has the mean of the tensor, which is held at one above 0.
+ODD = [name for name in RULES if name not in ("ades", "ades_eq8", "gravity_zscore")]
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -421,6 +421,42 @@ _ENTRIES = (
     ),
     Entry(
         Rule(
+            "gravity_std", "d = g - mean(g)\n z = g/(1 + square(g*sqrt(mean(square(d)))))" + _GRAVITY_MOMENTUM,
+            state="v", init=_NOISE, first_step=0, decay="decoupled", lr=0.1, alpha=0.01, beta=0.9,
+        ),
+        "Gravity whose largest step is at m = 1/std(G), a choice that its authors tried",
+        BAHRAMI,
+        ablations=("gravity_ema_noise", "gravity_ema"),
+    ),
+    Entry(
+        Rule(
+            "gravity_range",
+            """
+            top = max_abs(g)
+            low = top - max_abs(g - top)
+            z = g/(1 + square(g*max_abs(g - low)))
+            """ + _GRAVITY_MOMENTUM,
+            state="v", init=_NOISE, first_step=0, decay="decoupled", lr=0.1, alpha=0.01, beta=0.9,
+        ),
+        "Gravity whose largest step is at m = 1/(max(G) - min(G)), a choice that its authors tried",
+        BAHRAMI,
+        ablations=("gravity_ema_noise", "gravity_ema"),
+    ),
+    Entry(
+        Rule(
+            "gravity_zscore",
+            """
+            d = g - mean(g)
+            z = g/(1 + square(safe_div(d, sqrt(mean(square(d))))))
+            """ + _GRAVITY_MOMENTUM,
+            state="v", init=_NOISE, first_step=0, decay="decoupled", lr=0.1, alpha=0.01, beta=0.9,
+        ),
+        "Gravity with z-scores in place of g/m, as we read a choice that its authors tried",
+        BAHRAMI,
+        ablations=("gravity_ema_noise", "gravity_ema"),
+    ),
+    Entry(
+        Rule(
             "ades", "y = y - (1 - beta1)*(y + (y + beta2)*(y + g))\n w = w + lr*y",
             state="y", lr=1.0, betas=(0.9107829, 0.999061),
         ),
