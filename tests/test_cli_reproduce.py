@@ -80,7 +80,7 @@ def test_a_page_alone_is_made_of_the_store_or_else_of_what_comes_with_thalweg(fo
     RECORDS.write(paper.place / "records.json")
     done = run("made", "--page-only", "--out", "a.html", "--markdown", "docs")
     assert done.exit_code == 0, done.output
-    assert "From the records that come with Thalweg." in done.stderr
+    assert "From the records that come with Thalweg: made." in done.stderr
     assert (folder / "a.html").read_text() == page_html(paper, RECORDS)
     assert (folder / "docs" / "reproduce-made.md").read_text() == markdown(paper, RECORDS)
     assert names(folder) == ["a.html", "docs"]
@@ -142,7 +142,131 @@ def test_papers_are_listed_with_what_they_need():
     assert "Nobody (2026). Nothing." in said
     assert "sets: Data sets & more Table I takes a moment; data: none needed" in said
     assert "roots: Roots Table II takes a day; data: MISSING mnist, own/file.csv" in said
+    assert "thalweg reproduce made --quick takes about 0 s on two cores; the parts whose data are missing" in said
     assert "made: Made <up>" in words(run("made", "--list").stdout)
+
+
+def test_a_list_has_figures_and_what_all_takes_in_sum(paper, other, monkeypatch):
+    first, second, third = paper.parts
+    parts = replace(first, figures=("3", "Plate I"), quick_minutes=1.5), replace(second, quick_minutes=2), third
+    monkeypatch.setitem(PAPERS, "made", lambda: replace(paper, parts=parts))
+    said = words(run("--list").stdout)
+    assert "sets: Data sets & more Table I, Figure 3, Plate I takes a moment" in said
+    assert "thalweg reproduce all --quick takes about 3.5 min on two cores; the parts" in said
+    assert words(run("all", "--list").stdout) == said
+
+
+# All papers
+
+
+@pytest.fixture
+def runs():
+    return []
+
+
+@pytest.fixture
+def other(tmp_path, paper, runs, monkeypatch):
+    """A second paper, the first to be run: its parts note that they were run."""
+
+    def noted(part):
+        def run(options, tell):
+            runs.append(part.name)
+            return replace(part.run(options, tell), paper="earlier")
+
+        return replace(part, run=run)
+
+    made = made_paper(tmp_path / "earlier", name="earlier", title="Earlier")
+    earlier = replace(made, parts=tuple(noted(part) for part in made.parts))
+    monkeypatch.delitem(PAPERS, "made")
+    monkeypatch.setitem(PAPERS, "earlier", lambda: earlier)
+    monkeypatch.setitem(PAPERS, "made", lambda: paper)
+    return earlier
+
+
+def test_all_papers_are_run_into_one_page_with_the_page_of_each_beside_it(folder, other, runs):
+    done = run("all", "--workers", "1", "--quick", "--markdown", "docs")
+    assert done.exit_code == 0, done.output
+    assert names(folder) == ["docs", "reproduce-all-papers", "reproduce-all.html", "reproduce-store"]
+    assert names(folder / "reproduce-all-papers") == ["reproduce-earlier.html", "reproduce-made.html"]
+    assert {"reproduce", "reproduce.md", "reproduce-earlier.md", "reproduce-made.md"} <= {*names(folder / "docs")}
+    said = words(done.stderr)
+    assert "earlier, 1 left: Earlier earlier, 1 left: Data sets & more (a moment)" in said
+    assert "made, 0 left: Made <up> made, 0 left: Data sets & more (a moment)" in said
+    assert f"Not run: earlier: Roots: {LOST}" in said
+    page = (folder / "reproduce-all.html").read_text()
+    assert "How much of two papers holds" in page
+    assert "thalweg reproduce all --quick" in page
+    for link in re.findall(r'href="(reproduce-[^"#]*)"', page):
+        assert (folder / link).is_file()
+    counted = "9 printed numbers: 3 reproduced, 2 direction only, 2 under-specified, 2 not run"
+    assert f"earlier, {counted} made, {counted} Page: reproduce-all.html Markdown: docs" in words(done.stdout)
+    assert runs == ["sets", "searches", "roots"]
+
+
+def test_all_papers_go_on_where_they_were(folder, other, runs):
+    run("earlier", "--workers", "1", "--part", "searches")
+    assert runs == ["searches"]
+    run("all", "--workers", "1")
+    assert runs == ["searches", "sets", "roots"]
+    page = (folder / "reproduce-all.html").read_bytes()
+    again = run("all", "--workers", "1")
+    assert runs == ["searches", "sets", "roots", "roots"]  # whose data are still not there
+    assert "earlier, 1 left: Searches: there already" in words(again.stderr)
+    assert (folder / "reproduce-all.html").read_bytes() == page
+
+
+@pytest.mark.parametrize("error", [ValueError("eta must be > 0, got -1"), RuntimeError("out of memory")])
+def test_a_paper_that_fails_does_not_stop_the_others(folder, other, monkeypatch, error):
+    def fails(options, tell):
+        raise error
+
+    first, second, third = other.parts
+    monkeypatch.setitem(PAPERS, "earlier", lambda: replace(other, parts=(first, replace(second, run=fails), third)))
+    done = run("all", "--workers", "1")
+    assert done.exit_code == 1
+    assert str(error) in words(done.stderr)
+    assert words(done.stderr).endswith("Error: failed, as said above: earlier")
+    assert names(folder / "reproduce-store") == [
+        "earlier-sets-full.json", "made-searches-full.json", "made-sets-full.json",
+    ]  # fmt: skip
+    page = (folder / "reproduce-all-papers" / "reproduce-earlier.html").read_text()
+    assert f"the run failed before it was finished: {'' if isinstance(error, ValueError) else 'RuntimeError: '}" in page
+    assert run("all", "--page-only").exit_code == 0
+
+
+def test_a_damaged_store_costs_only_its_own_paper(folder, other):
+    (folder / "reproduce-store").mkdir()
+    (folder / "reproduce-store" / "earlier-sets-full.json").write_text("{")
+    done = run("all", "--workers", "1")
+    assert done.exit_code == 1
+    assert "remove the file to have the part run again" in words(done.stderr)
+    assert (folder / "reproduce-store" / "made-sets-full.json").exists()
+
+
+def test_interrupted_all_papers_say_what_is_finished(folder, other, paper, monkeypatch):
+    def killed(options, tell):
+        raise KeyboardInterrupt
+
+    first, second, third = paper.parts
+    monkeypatch.setitem(PAPERS, "made", lambda: replace(paper, parts=(first, replace(second, run=killed), third)))
+    done = run("all", "--workers", "1")
+    assert done.exit_code == 130
+    assert "Finished so far: earlier: sets, searches; made: sets" in words(done.stderr)
+    assert names(folder) == ["reproduce-store"]
+
+
+def test_the_page_of_all_papers_alone_is_made_of_the_store_or_else_of_what_comes_with_thalweg(folder, other, paper):
+    RECORDS.write(paper.place / "records.json")
+    run("earlier", "--workers", "1", "--part", "sets")
+    done = run("all", "--page-only", "--out", "a.html")
+    assert done.exit_code == 0, done.output
+    assert "From what reproduce-store has of earlier, full. From the records that come with Thalweg: made." in words(
+        done.stderr
+    )
+    assert (folder / "a-papers" / "reproduce-made.html").read_text() == page_html(paper, RECORDS)
+    (paper.place / "records.json").unlink()
+    assert run("all", "--page-only", "--out", "a.html").exit_code == 0
+    assert "Nothing was run." in (folder / "a.html").read_text()
 
 
 BAD = {
@@ -153,6 +277,13 @@ BAD = {
     "part of a page": (("made", "--page-only", "--part", "sets"), "--part 'sets' cannot be given with --page-only"),
     "no workers": (("made", "--workers", "0"), "--workers '0' must be >= 1"),
     "unknown device": (("made", "--device", "toaster"), "--device 'toaster' is unknown"),
+    "part of all": (("all", "--part", "sets"), "--part 'sets' cannot be given with all: name the paper"),
+    "records of all": (("all", "--records", "a.json"), "--records 'a.json' cannot be given with all, as each paper"),
+    "no room for pages": (("all", "--out", "b.html"), "needs a folder b-papers for the papers' own pages"),
+    "mixed on a CPU": (("made", "--mixed-precision"), "--mixed-precision needs --device cuda, got --device cpu"),
+    "mixed by nobody": (
+        ("all", "--mixed-precision", "--device", "cuda"), "--mixed-precision is known to no part of made",
+    ),
     "no GPU": (("made", "--device", "cuda"), "--device 'cuda' needs a GPU, and torch finds none here: give cpu"),
     "out in no folder": (("made", "--out", "no/such.html"), "--out 'no/such.html' must be a file in a folder"),
     "out a folder": (("made", "--out", "empty"), "--out 'empty' must be a file in a folder that exists"),
@@ -174,6 +305,7 @@ def test_bad_input_is_named_and_answered_and_nothing_is_written(what, folder, mo
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (folder / "empty").mkdir()
     (folder / "file").write_text("")
+    (folder / "b-papers").write_text("")
     Records("other", ()).write(folder / "other.json")
     (folder / "damaged").mkdir()
     (folder / "damaged" / "made-sets-full.json").write_text("{")

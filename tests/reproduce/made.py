@@ -54,7 +54,7 @@ def made_paper(place: Path, **changes) -> MadePaper:
     )
     paper = MadePaper(
         "made", "Made <up>", "Nobody (2026). Nothing.", parts, {"fancy_adam": "adam", "empso": "mpso"}, drawn,
-        ("One | note.", "Another."), {"I": "Three optimizers."}, further, place,
+        ("One | note.", "Another."), {"I": "Three optimizers."}, further, place=place,
     )  # fmt: skip
     return replace(paper, **changes)
 

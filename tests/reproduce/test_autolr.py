@@ -11,13 +11,13 @@ import torch
 
 import thalweg
 from thalweg.race.seeds import final_seed
-from thalweg.reproduce import Options, Records, paper_named
-from thalweg.reproduce.autolr import exact, images, pixels, published, trials
-from thalweg.reproduce.autolr.networks import keras_cnn
+from thalweg.reproduce import Options, Records, paper_named, pixels
+from thalweg.reproduce.autolr import exact, images, published, trials
 from thalweg.reproduce.autolr.phenotypes import ADES, SIGN, A, B, apart, coefficients, streams, trajectory
-from thalweg.reproduce.autolr.pixels import Amount, parts_of
 from thalweg.reproduce.autolr.recall import recall
 from thalweg.reproduce.autolr.toy import train
+from thalweg.reproduce.keras import keras_cnn
+from thalweg.reproduce.pixels import Amount, parts_of
 from thalweg.rules.gallery import find
 from thalweg.tasks import Examples
 from thalweg.tasks.models import keras_cifar_cnn, keras_mnist_cnn
@@ -134,9 +134,9 @@ def made(monkeypatch):
 
     parts = {"train": read(300, 0), "test": read(100, 1)}
     monkeypatch.setattr(pixels, "ImageData", lambda images, part, folder: lambda: parts[part])
-    pixels._read.cache_clear()
+    pixels.read_images.cache_clear()
     yield parts
-    pixels._read.cache_clear()
+    pixels.read_images.cache_clear()
 
 
 def test_a_seed_cuts_what_trains_from_what_validates_and_takes_off_the_mean_of_what_trains(made):

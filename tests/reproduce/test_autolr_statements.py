@@ -11,12 +11,13 @@ import torch
 from thalweg.evolve.settings import preset_named
 from thalweg.reproduce import Measured, Options, Records, paper_named
 from thalweg.reproduce.autolr import evolution, evolving, published
-from thalweg.reproduce.autolr.evidence import Difference, Evidence
+from thalweg.reproduce.autolr.evidence import Evidence
 from thalweg.reproduce.autolr.fair_race import TABLE
-from thalweg.reproduce.autolr.judgement import FAILS, HOLDS, NOT_MEASURED, PARTLY, UNDECIDED, VERDICTS
 from thalweg.reproduce.autolr.pictures import pictures
 from thalweg.reproduce.autolr.statements import STATEMENTS
 from thalweg.reproduce.autolr.tables import tables
+from thalweg.reproduce.difference import Difference
+from thalweg.reproduce.statements import FAILS, HOLDS, NOT_MEASURED, PARTLY, UNDECIDED, VERDICTS
 from thalweg.tasks import Examples
 
 PAPER = paper_named("autolr")

@@ -8,6 +8,7 @@ from reproduce.made import LOST, MEASURED, RECORDS, made_paper, measure
 from thalweg.reproduce import Options, Records, paper_named
 from thalweg.reproduce.claims import claims_of
 from thalweg.reproduce.data import lacking
+from thalweg.reproduce.facts import parts_table
 from thalweg.tasks.uci_tables import TABLES
 
 
@@ -70,6 +71,20 @@ def test_quick_and_full_are_kept_apart(paper, options, runs):
     assert paper.stored(quick).measured == ()
     assert paper.run(quick, print, ("sets",)).settings["parts"]["sets"]["scale"] == "quick"
     assert runs == [("sets", "full"), ("sets", "quick")]
+
+
+def test_mixed_precision_is_kept_apart_of_parts_that_know_how_and_said(paper, options, runs):
+    first, second, third = paper.parts
+    paper = replace(paper, parts=(replace(first, mixed_precision=True), second, third))
+    paper.run(options, print, ("sets", "searches"))
+    mixed = replace(options, mixed_precision=True)
+    assert [part for part in paper.stored(mixed).settings["parts"]] == ["searches"]
+    records = paper.run(mixed, print, ("sets", "searches"))
+    assert [name for name, _ in runs] == ["sets", "searches", "sets"]
+    assert records.settings["parts"]["sets"]["mixed_precision"]
+    assert "mixed_precision" not in records.settings["parts"]["searches"]
+    assert "full, mixed precision" in [cell.text for cell in parts_table(paper, records).rows[0]]
+    assert "mixed_precision" not in paper.stored(options).settings["parts"]["sets"]
 
 
 def test_a_part_that_is_killed_runs_again_and_the_others_are_kept(paper, options, runs):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from thalweg.reproduce import Measured, Records, paper_named
+from thalweg.reproduce.statements import FAILS, HOLDS, NOT_MEASURED, PARTLY, UNDECIDED, VERDICTS
 from thalweg.reproduce.survey import choices, functions, growth, networks
 from thalweg.reproduce.survey.evidence import COMPLEX, DEEP, SIMPLE, Evidence
-from thalweg.reproduce.survey.judges import FAILS, HOLDS, NOT_MEASURED, PARTLY, UNDECIDED, VERDICTS
 from thalweg.reproduce.survey.landscapes import exclusive_or, landscapes
 from thalweg.reproduce.survey.pictures import LADDER, LAYERS
 from thalweg.reproduce.survey.statements import STATEMENTS

@@ -1,32 +1,34 @@
 """`thalweg reproduce`: measure the numbers that a paper claims again, and say of each what came of it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.status import Status
 from rich.table import Table
 
-from thalweg.cli import options
-from thalweg.cli.console import end, messages, output, refuse
+from thalweg.cli import options, reproducing
+from thalweg.cli.console import end, output, refuse
 from thalweg.cli.running import duration
 from thalweg.names import shown
 
 if TYPE_CHECKING:  # its parts import torch, which takes seconds: `thalweg --help` need not wait
-    from thalweg.reproduce import Options, Paper, Records
+    from thalweg.reproduce import Options, Paper, Part, Records
+    from thalweg.reproduce.combined import Found
 
 DEVICES = ("cpu", "cuda")
-PATIENCE = 30.0  # seconds from one line on progress to the next where the output is no terminal
 
 
 def command(
-    paper: Annotated[str | None, typer.Argument(metavar="PAPER", help="See --list.", show_default=False)] = None,
+    paper: Annotated[
+        str | None, typer.Argument(metavar="PAPER", help="See --list; all: every one.", show_default=False)
+    ] = None,
     all_papers: Annotated[
         bool,
-        typer.Option("--list", help="List the papers: tables, parts, what they cost, whether their data are there."),
+        typer.Option(
+            "--list", help="List the papers: tables, figures, parts, what they cost, whether their data are there."
+        ),
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="At a smaller scale, which the page says.")] = False,
     part: Annotated[
@@ -49,37 +51,92 @@ def command(
     ] = None,
     workers: options.Workers = None,
     device: options.Device = "cpu",
+    mixed_precision: Annotated[
+        bool, typer.Option("--mixed-precision", help="On a GPU, by parts that know how; the page says so.")
+    ] = False,
     data_dir: options.DataDir = None,
 ) -> None:
     """Measure a paper's published numbers again, by its own protocol and by a fair one, with a verdict on each."""
-    from thalweg.reproduce import PAPERS
+    from thalweg.reproduce import ALL_PAPERS, PAPERS
 
     if paper is not None:
         paper = paper.replace("-", "_")
-        options.check_choice("PAPER", paper, list(PAPERS))
+        options.check_choice("PAPER", paper, [*PAPERS, ALL_PAPERS])
     if all_papers:
-        _list([paper] if paper else list(PAPERS), data_dir)
+        _list(list(PAPERS) if paper in (None, ALL_PAPERS) else [paper], data_dir)
         return
     if paper is None:
-        refuse("PAPER", "", f"must be one of {', '.join(map(shown, PAPERS))}; --list says what they are")
+        refuse(
+            "PAPER", "", f"must be one of {', '.join(map(shown, PAPERS))}, or {ALL_PAPERS}; --list says what they are"
+        )
     out = out or Path(f"reproduce-{shown(paper)}.html")
     options.check_counts(("--workers", workers, 1))
     options.check_choice("--device", device, DEVICES)
+    if paper == ALL_PAPERS:
+        _check_all(part, records, out)
     _check_places(out, records, markdown, page_only)
     if page_only and part:
         refuse("--part", ", ".join(part), "cannot be given with --page-only, which runs nothing")
-    chosen = _paper(paper)
+    papers = [_paper(name) for name in (PAPERS if paper == ALL_PAPERS else [paper])]
     for name in part or []:
-        options.check_choice("--part", name, [one.name for one in chosen.parts])
-    how = _options(quick, store, data_dir, workers, device, page_only)
-    found = _made_before(chosen, how, records) if page_only else _run(chosen, how, tuple(part or ()))
-    _write(chosen, found, out, markdown, None if page_only else records)
-    if chosen.claims:
-        output.print(_counts(chosen, found))
+        options.check_choice("--part", name, [one.name for one in papers[0].parts])
+    if mixed_precision:
+        _check_mixed(papers, device)
+    how = _options(quick, store, data_dir, workers, device, mixed_precision, page_only)
     written = [f"Page: {out}"] + ([f"Markdown: {markdown}"] if markdown else [])
     if not page_only:
         written += [f"Records: {records}"] if records else [f"Store: {store}"]
+    if paper == ALL_PAPERS:
+        failed = _all(papers, how, out, markdown, page_only)
+    else:
+        failed = []
+        _one(papers[0], how, tuple(part or ()), out, markdown, records, page_only)
     output.print("   ".join(written), highlight=False, markup=False, soft_wrap=True)
+    if failed:
+        end(f"Error: failed, as said above: {', '.join(failed)}", 1)
+
+
+def _one(
+    paper: "Paper",
+    how: "Options",
+    only: tuple[str, ...],
+    out: Path,
+    markdown: Path | None,
+    records: Path | None,
+    page_only: bool,
+) -> None:
+    """Runs a paper, or with `page_only` finds what was measured, and writes its page."""
+    if not page_only:
+        found = reproducing.run(paper, how, only)
+    elif records is not None:
+        found = reproducing.read(paper, records)
+    else:
+        before = reproducing.made_before(paper, how)
+        if before is None:
+            refuse("--page-only", how.store, f"has no finished part of {shown(paper.name)}, {how.scale}; run it first")
+        found = before
+    _write(paper, found, out, markdown, None if page_only else records)
+    if paper.claims:
+        output.print(_counts(paper, found))
+
+
+def _all(papers: Sequence["Paper"], how: "Options", out: Path, markdown: Path | None, page_only: bool) -> list[str]:
+    """The same of all papers, with one page of them together; returns the names of those that failed."""
+    from thalweg.reproduce.combined_page import write_combined, write_combined_markdown
+
+    found, failed = (
+        reproducing.run_all(papers, how) if not page_only else (reproducing.all_made_before(papers, how), [])
+    )
+    try:
+        write_combined(found, out, how.quick)
+        if markdown is not None:
+            write_combined_markdown(found, markdown)
+    except OSError as error:
+        end(f"Error: cannot write {error.filename or out}: {error.strerror}", 1)
+    for one in found:
+        for line in _said(one):
+            _print(line)
+    return failed
 
 
 def _paper(name: str) -> "Paper":
@@ -89,7 +146,13 @@ def _paper(name: str) -> "Paper":
 
 
 def _options(
-    quick: bool, store: Path, data_dir: Path | None, workers: int | None, device: str, page_only: bool
+    quick: bool,
+    store: Path,
+    data_dir: Path | None,
+    workers: int | None,
+    device: str,
+    mixed_precision: bool,
+    page_only: bool,
 ) -> "Options":
     """Ends the command where the store cannot be written or the device is not there."""
     import torch
@@ -102,101 +165,7 @@ def _options(
         refuse("--store", store, why)
     if device == "cuda" and not torch.cuda.is_available():
         refuse("--device", device, "needs a GPU, and torch finds none here: give cpu")
-    return Options(quick, store, data_dir, workers or available_cpus(), device)
-
-
-def _made_before(paper: "Paper", how: "Options", file: Path | None) -> "Records":
-    """The records of a file; else of the store, else those that come with Thalweg."""
-    if file is not None:
-        return _read(paper, file)
-    try:
-        found = paper.stored(how)
-        if found.measured or found.figures:
-            _say(f"From what {how.store} has of {shown(paper.name)}, {how.scale}.")
-            return found
-        committed = paper.committed()
-    except ValueError as error:
-        end(f"Error: {error}", 2)
-    if committed is None:
-        refuse("--page-only", how.store, f"has no finished part of {shown(paper.name)}, {how.scale}; run it first")
-    _say("From the records that come with Thalweg.")
-    return committed
-
-
-def _read(paper: "Paper", file: Path) -> "Records":
-    from thalweg.reproduce import Records
-
-    if not file.is_file():
-        refuse("--records", file, "is not there; with --page-only it is read")
-    try:
-        found = Records.read(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        refuse("--records", file, f"cannot be read: {error}")
-    if found.paper != paper.name:
-        refuse("--records", file, f"must hold records of {paper.name}, but has those of {found.paper}")
-    return found
-
-
-def _run(paper: "Paper", how: "Options", only: tuple[str, ...]) -> "Records":
-    """Runs the parts, and turns what goes wrong into words and an exit code, as a race does."""
-    from thalweg.race import EngineError, OtherRace, StoreError, WorkerDied
-    from thalweg.race.store import Unreadable
-
-    kept = f"finished parts and trials are kept in {how.store}, and the same command goes on from there"
-    try:
-        with Progress() as progress:
-            found = paper.run(how, progress.tell, only, progress.begin)
-    except KeyboardInterrupt:
-        end(f"Interrupted: {kept}. Finished so far: {_finished(paper, how)}", 130)
-    except WorkerDied as error:
-        end(f"Error: {error}; {kept}", 1)
-    except (OtherRace, Unreadable, EngineError, ValueError) as error:
-        end(f"Error: {error}", 2)
-    except (StoreError, OSError) as error:
-        end(f"Error: {error}", 1)
-    left = found.settings.get("not_run", {})
-    asked = [part for part in paper.chosen(only) if part.name in left]
-    if len(asked) == len(paper.chosen(only)):
-        end(f"Error: no part could be run. {asked[0].title}: {left[asked[0].name]}", 2)
-    for part in asked:
-        _say(f"Not run: {part.title}: {left[part.name]}")
-    return found
-
-
-def _finished(paper: "Paper", how: "Options") -> str:
-    left = paper.stored(how).settings.get("not_run", {})
-    return ", ".join(part.name for part in paper.parts if part.name not in left) or "no part"
-
-
-class Progress:
-    """A line a part, and below it how far it is: one line that changes in a terminal, elsewhere one now and then."""
-
-    def __init__(self) -> None:
-        self._status = Status("", console=messages)
-        self._start = self._last = monotonic()
-
-    def __enter__(self) -> "Progress":
-        if messages.is_terminal:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._status.stop()
-
-    def begin(self, text: str) -> None:
-        """What part is begun, found or left out."""
-        self._status.update(" ")  # an empty text would leave the last one
-        _say(text)
-        self._start = self._last = monotonic()
-
-    def tell(self, text: str) -> None:
-        """How far it is."""
-        line = f"    {text}, after {duration(monotonic() - self._start)}"
-        if messages.is_terminal:
-            self._status.update(line.replace("[", r"\["))
-        elif monotonic() - self._last >= PATIENCE:
-            _say(line)
-            self._last = monotonic()
+    return Options(quick, store, data_dir, workers or available_cpus(), device, mixed_precision)
 
 
 def _write(paper: "Paper", found: "Records", out: Path, markdown: Path | None, records: Path | None) -> None:
@@ -228,22 +197,70 @@ def _counts(paper: "Paper", found: "Records") -> Table:
     return table
 
 
-def _list(names: Sequence[str], data_dir: Path | None) -> None:
-    from thalweg.reproduce.data import lacking
-    from thalweg.reproduce.summary import title_of
+def _said(one: "Found") -> Iterator[str]:
+    """A line for a paper's printed numbers, and one for its statements: how many have which verdict."""
+    from thalweg.reproduce.combined import NUMBERS, OUTCOMES
 
+    for kind, outcomes in one.outcomes.items():
+        words = [
+            f"{outcomes[outcome]:,} {word if kind == NUMBERS else verdict}"
+            for (word, verdict), outcome in OUTCOMES.items()
+            if outcomes[outcome]
+        ]
+        yield f"{shown(one.paper.name)}, {outcomes.total():,} {kind}: {', '.join(words)}"
+
+
+def _list(names: Sequence[str], data_dir: Path | None) -> None:
+    from thalweg.reproduce import ALL_PAPERS
+    from thalweg.reproduce.data import lacking
+    from thalweg.reproduce.summary import figure_title, title_of
+
+    with_data: list[Part] = []
+    without: list[Part] = []
     for name in names:
         paper = _paper(name)
         _print(f"{shown(name)}: {paper.title}", style="bold")
         _print(f"    {paper.source}")
         for part in paper.parts:
             gone = lacking(part, data_dir)
+            (without if gone else with_data).append(part)
             data = f"MISSING {', '.join(gone)}" if gone else "there" if part.needs else "none needed"
             _print(f"    {part.name}: {part.title}", style="bold")
-            if part.tables:
-                _print(f"        {', '.join(map(title_of, part.tables))}")
+            if part.tables or part.figures:
+                _print(f"        {', '.join([*map(title_of, part.tables), *map(figure_title, part.figures)])}")
             _print(f"        takes {part.cost}; data: {data}")
     _print("Data are looked for in --data-dir or $THALWEG_DATA: see docs/data.md.")
+    which = shown(names[0]) if len(names) == 1 else ALL_PAPERS
+    more = f"; the parts whose data are missing would take {_minutes(without)} more" if without else ""
+    _print(f"thalweg reproduce {which} --quick takes about {_minutes(with_data)} on two cores{more}.")
+
+
+def _minutes(parts: Sequence["Part"]) -> str:
+    return duration(60 * sum(part.quick_minutes for part in parts))
+
+
+def _check_all(part: Sequence[str] | None, records: Path | None, out: Path) -> None:
+    """Refuses what only one paper can have, and a page beside which there is no room for the papers' own."""
+    from thalweg.reproduce import ALL_PAPERS
+    from thalweg.reproduce.combined_page import pages_folder
+
+    if part:
+        refuse("--part", ", ".join(part), f"cannot be given with {ALL_PAPERS}: name the paper whose part it is")
+    if records is not None:
+        refuse(
+            "--records", records, f"cannot be given with {ALL_PAPERS}, as each paper has records of its own: name one"
+        )
+    folder = pages_folder(out)
+    if folder.exists() and not folder.is_dir():
+        refuse("--out", out, f"needs a folder {folder} for the papers' own pages, but that is a file")
+
+
+def _check_mixed(papers: Sequence["Paper"], device: str) -> None:
+    """Ends the command where nothing would be run in mixed precision."""
+    if device != "cuda":
+        end(f"Error: --mixed-precision needs --device cuda, got --device {device}", 2)
+    if not any(part.mixed_precision for paper in papers for part in paper.parts):
+        end(f"Error: --mixed-precision is known to no part of {', '.join(shown(one.name) for one in papers)}", 2)
 
 
 def _check_places(out: Path, records: Path | None, markdown: Path | None, page_only: bool) -> None:
@@ -271,7 +288,3 @@ def _check_writable(option: str, path: Path) -> None:
 
 def _print(text: str, style: str | None = None) -> None:
     output.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    messages.print(text, markup=False, highlight=False, soft_wrap=True)

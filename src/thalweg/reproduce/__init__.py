@@ -16,6 +16,7 @@ from thalweg.reproduce.records import Measured, Records
 from thalweg.reproduce.verdicts import Verdict
 
 __all__ = [
+    "ALL_PAPERS",
     "PAPERS",
     "Claim",
     "Measured",
@@ -34,8 +35,9 @@ def _paper(name: str) -> Paper:
     return import_module(f"thalweg.reproduce.{name}").PAPER
 
 
-_NAMES = ("adaswarm", "autolr", "objectives", "position_wise", "survey")
+_NAMES = ("adaswarm", "autolr", "gravity", "objectives", "position_wise", "survey")
 
+ALL_PAPERS = "all"  # in place of a paper's name: every one of them
 PAPERS: dict[str, Callable[[], Paper]] = {name: partial(_paper, name) for name in _NAMES}
 """The papers by their names; each is imported when it is called for."""
 

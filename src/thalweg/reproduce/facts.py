@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from thalweg.names import shown
@@ -12,7 +12,7 @@ from thalweg.race.report.table import Cell, Table
 from thalweg.reproduce.layout import in_words
 from thalweg.reproduce.paper import Paper, Part
 from thalweg.reproduce.records import Records
-from thalweg.reproduce.summary import ALL, comparisons, counts, title_of
+from thalweg.reproduce.summary import ALL, Comparisons, counts, title_of
 from thalweg.reproduce.verdicts import OPPOSITE, OTHERWISE, SAME, TOLERANCES, UNCLEAR, WORDS
 
 OWN = ("parts", "not_run")  # settings that the parts' table shows
@@ -56,19 +56,25 @@ def _part(part: Part, settings: Mapping[str, Any]) -> list[Cell]:
     if run is None:
         why = settings.get("not_run", {}).get(part.name, "there are no records of it")
         return [*head, Cell(f"not run: {why}", wide=True), *[Cell("")] * 5]
-    machine, versions, git = (run.get(name) or {} for name in ("machine", "versions", "git"))
-    on = machine.get("gpus") if str(run.get("device")).startswith("cuda") else [machine.get("cpu")]
+    versions, git = (run.get(name) or {} for name in ("versions", "git"))
     packages = ", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions)
     commit = str(git.get("commit") or NONE)[:12] + (" and changes" if git.get("dirty") else "")
     return [
         *head,
-        Cell(str(run.get("scale", NONE))),
+        Cell(str(run.get("scale", NONE)) + (", mixed precision" if run.get("mixed_precision") else "")),
         Cell(seconds(float(run["seconds"])) if "seconds" in run else NONE, run.get("seconds")),
-        Cell(f"{', '.join(map(str, on or [NONE]))}; workers: {run.get('workers', NONE)}", wide=True),
+        Cell(f"{machine(run)}; workers: {run.get('workers', NONE)}", wide=True),
         Cell(packages or NONE, wide=True),
         Cell(commit, code=True),
         Cell(str(run.get("started", NONE))[:10]),
     ]
+
+
+def machine(run: Mapping[str, Any]) -> str:
+    """What a part was run on: the processor, or the GPUs."""
+    parts = run.get("machine") or {}
+    on = parts.get("gpus") if str(run.get("device")).startswith("cuda") else [parts.get("cpu")]
+    return ", ".join(map(str, on or [NONE]))
 
 
 def settings_table(records: Records) -> Table | None:
@@ -86,17 +92,17 @@ def summary_table(paper: Paper, records: Records) -> Table:
     return Table("verdicts", "Claims by verdict", ["Table", "Claims", *map(str.capitalize, WORDS)], rows, [total])
 
 
-def comparisons_table(paper: Paper, records: Records) -> Table | None:
-    """Whether what the paper sets beside each other differs as it says; None where it sets nothing so."""
+def comparisons_table(found: Sequence[Comparisons]) -> Table | None:
+    """Whether what a paper sets beside each other differs as it says; None where it sets nothing so."""
     rows = [
         [
-            Cell(title_of(one.table)),
+            Cell("All" if one.table == ALL else title_of(one.table)),
             Cell(in_words(one.quantity)),
             Cell(f"{shown(one.column)} against {shown(one.partner)}"),
             _number(one.claimed),
             *(_held(counted, word) for counted in (one.protocol, one.fair) for word in (SAME, OPPOSITE, UNCLEAR)),
         ]
-        for one in comparisons(paper, records)
+        for one in found
     ]
     ways = [f"{way}: {kind}" for way in ("Theirs", "Fair") for kind in ("as claimed", "opposite", "unclear")]
     caption = "Do the claimed differences hold, by the paper's protocol (theirs) and by the fair one?"
@@ -110,6 +116,7 @@ def allowances_table(paper: Paper) -> Table:
         absolute, share = TOLERANCES.get(quantity, OTHERWISE)
         terms = [f"{absolute:g}"] if absolute else []
         terms += [f"{100 * share:g} % of the number"] if share else []
+        terms = terms or ["nothing"]
         rows.append([Cell(in_words(quantity)), Cell(" or ".join(terms) + (", the larger" if len(terms) > 1 else ""))])
     return Table("allowances", "Allowances", ["Quantity", "A mean may be off by"], rows)
 

@@ -11,10 +11,11 @@ from thalweg.tasks.models.layers import Linear
 BUILDERS = {1: keras_mnist_cnn, 3: keras_cifar_cnn}  # by the channels of an image
 
 
-def keras_cnn(channels: int, size: int, generator: torch.Generator) -> nn.Sequential:
-    """From (n, channels, size, size) to (n, 10): the network that the paper gives images of so many channels. Where
-    `size` is not that of its images, its first dense layer is drawn anew, Glorot-uniform as the others."""
-    network = BUILDERS[channels](generator)
+def keras_cnn(channels: int, size: int, generator: torch.Generator, *, classes: int = 10) -> nn.Sequential:
+    """From (n, channels, size, size) to (n, classes): the network that Keras' examples have for images of so many
+    channels. Where `size` is not that of its images, its first dense layer is drawn anew, Glorot-uniform as the others.
+    """
+    network = BUILDERS[channels](generator, classes=classes)
     place = next(i for i, layer in enumerate(network) if isinstance(layer, nn.Linear))
     with torch.no_grad():
         inputs = network[:place].eval()(torch.zeros(1, channels, size, size)).shape[1]

@@ -16,7 +16,7 @@ from thalweg.reproduce.bars import TITLE, bars
 from thalweg.reproduce.layout import Grid, Published, Shown, in_words, published
 from thalweg.reproduce.paper import COMMITTED, Paper
 from thalweg.reproduce.records import Records
-from thalweg.reproduce.summary import ALL, counts
+from thalweg.reproduce.summary import ALL, comparisons, counts
 from thalweg.reproduce.verdicts import ABSENT, DIRECTION, HOW, NOT_REPRODUCED, REPRODUCED, UNDER_SPECIFIED
 
 SIGNS = {REPRODUCED: "✔", DIRECTION: "→", NOT_REPRODUCED: "✘", UNDER_SPECIFIED: "?", ABSENT: "○"}
@@ -48,23 +48,23 @@ def pictures(paper: Paper, records: Records) -> dict[str, str]:
     found = counts(paper, records)
     drawn = {BARS: charts.inline(bars(found), TITLE)} if found[ALL] else {}
     drawn |= {_slug(picture.title): picture.svg for picture in paper.pictures(records)}
-    return {name: _standalone(svg) for name, svg in drawn.items()}
+    return {name: standalone(svg) for name, svg in drawn.items()}
 
 
 def _head(paper: Paper) -> Iterator[str]:
     file = f"src/thalweg/reproduce/{paper.name}/{COMMITTED}"
-    yield f"# {_text(facts.heading(paper))}"
+    yield f"# {escaped(facts.heading(paper))}"
     yield ""
     yield f"Made by `thalweg reproduce {shown(paper.name)} --page-only --records {file} --markdown docs`."
     yield ""
-    yield _text(paper.source)
+    yield escaped(paper.source)
     yield ""
 
 
 def _summary(paper: Paper, records: Records) -> Iterator[str]:
     yield "## Summary"
     yield ""
-    yield _text(facts.scale(paper, records))
+    yield escaped(facts.scale(paper, records))
     yield ""
     if not paper.claims:
         yield "It has no published claims: what follows is what was measured."
@@ -72,17 +72,17 @@ def _summary(paper: Paper, records: Records) -> Iterator[str]:
         return
     yield f"![{TITLE}]({_folder(paper)}/{BARS}.svg)"
     yield ""
-    yield from _facts(facts.summary_table(paper, records), linked=True)
-    compared = facts.comparisons_table(paper, records)
+    yield from table_lines(facts.summary_table(paper, records), linked=True)
+    compared = facts.comparisons_table(comparisons(paper, records))
     if compared is not None:
-        yield f"**{_text(compared.caption)}**"
+        yield f"**{escaped(compared.caption)}**"
         yield ""
-        yield from _facts(compared)
+        yield from table_lines(compared)
     yield "## How verdicts are reached"
     yield ""
-    yield from (f"- {_text(text)}" for text in HOW)
+    yield from (f"- {escaped(text)}" for text in HOW)
     yield ""
-    yield from _facts(facts.allowances_table(paper))
+    yield from table_lines(facts.allowances_table(paper))
 
 
 def _around(paper: Paper, records: Records) -> Iterator[str]:
@@ -90,33 +90,33 @@ def _around(paper: Paper, records: Records) -> Iterator[str]:
         yield "## Notes"
         yield ""
         for note in paper.notes:
-            yield _text(note)
+            yield escaped(note)
             yield ""
     drawn = paper.pictures(records)
     if drawn:
         yield "## Pictures"
         yield ""
     for picture in drawn:
-        yield f"![{_text(picture.title)}]({_folder(paper)}/{_slug(picture.title)}.svg)"
+        yield f"![{escaped(picture.title)}]({_folder(paper)}/{_slug(picture.title)}.svg)"
         yield ""
-        yield _text(picture.caption)
+        yield escaped(picture.caption)
         yield ""
     further = paper.tables(records)
     if further:
         yield "## Comparisons"
         yield ""
     for table in further:
-        yield f"**{_text(table.caption)}**"
+        yield f"**{escaped(table.caption)}**"
         yield ""
-        yield from _facts(table)
+        yield from table_lines(table)
     yield "## What was run"
     yield ""
-    yield from _facts(facts.parts_table(paper, records))
+    yield from table_lines(facts.parts_table(paper, records))
     settings = facts.settings_table(records)
     if settings is not None:
         yield "<details><summary>Settings</summary>"
         yield ""
-        yield from _facts(settings)
+        yield from table_lines(settings)
         yield "</details>"
         yield ""
 
@@ -142,16 +142,16 @@ def _table(table: Published) -> Iterator[str]:
     yield f"### {table.title}"
     yield ""
     if table.about:
-        yield _text(table.about)
+        yield escaped(table.about)
         yield ""
     for text in table.general:
-        yield _text(text)
+        yield escaped(text)
         yield ""
     for grid in table.grids:
-        yield f"**{_text(grid.caption)}**" + (f" ({grid.seeds})" if grid.seeds else "")
+        yield f"**{escaped(grid.caption)}**" + (f" ({grid.seeds})" if grid.seeds else "")
         yield ""
         yield from _grid(grid)
-    yield from (f"{number}. {_text(text)}" for number, text in enumerate(table.remarks, start=1))
+    yield from (f"{number}. {escaped(text)}" for number, text in enumerate(table.remarks, start=1))
     if table.remarks:
         yield ""
 
@@ -161,11 +161,11 @@ def _grid(grid: Grid) -> Iterator[str]:
     for place in grid.columns:
         name, quantity = grid.title(place)
         marks = _marks(grid.marks.columns.get(place, ()))
-        heads.append(_text(name) + marks + (f"<br>{_text(quantity)}" if quantity else ""))
-    heads += [f"constant answer<br>{_text(in_words(quantity))}" for quantity in grid.with_constants]
+        heads.append(escaped(name) + marks + (f"<br>{escaped(quantity)}" if quantity else ""))
+    heads += [f"constant answer<br>{escaped(in_words(quantity))}" for quantity in grid.with_constants]
     rows = []
     for row in grid.rows:
-        cells = [_text(shown(row)) + _marks(grid.marks.rows.get(row, ()))]
+        cells = [escaped(shown(row)) + _marks(grid.marks.rows.get(row, ()))]
         cells += [_cell(grid.cells.get((row, place)), grid) for place in grid.columns]
         cells += [grid.constants.get((row, quantity), "") for quantity in grid.with_constants]
         rows.append(cells)
@@ -183,12 +183,12 @@ def _cell(cell: Shown | None, grid: Grid) -> str:
     return "<br>".join([line + marks for line, marks in zip(lines, [_marks(cell.marks), "", ""], strict=False)])
 
 
-def _facts(table: Table, linked: bool = False) -> Iterator[str]:
+def table_lines(table: Table, linked: bool = False) -> Iterator[str]:
     """A table of plain texts; `linked`: its rows are named after sections of the page."""
-    rows = [[_text(cell.text) for cell in row] for row in (*table.rows, *table.fixed)]
+    rows = [[escaped(cell.text) for cell in row] for row in (*table.rows, *table.fixed)]
     if linked:
         rows[: len(table.rows)] = [[f"[{name}](#{_slug(name)})", *cells] for name, *cells in rows[: len(table.rows)]]
-    yield from _lines([_text(column) for column in table.columns], rows)
+    yield from _lines([escaped(column) for column in table.columns], rows)
 
 
 def _lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -202,7 +202,7 @@ def _marks(numbers: Sequence[int]) -> str:
     return f" <sup>{' '.join(map(str, numbers))}</sup>" if numbers else ""
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """As Markdown shows it letter for letter."""
     return re.sub(r"([\\`*_|\[\]])", r"\\\1", html.escape(text, quote=False))
 
@@ -215,7 +215,7 @@ def _slug(title: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", title.lower()))
 
 
-def _standalone(svg: str) -> str:
+def standalone(svg: str) -> str:
     """An SVG element of a page as a file: with the page's colours and font, light and dark."""
     light, dark = (
         " ".join(f"--{name}: {value};" for name, value in palette.items()) for palette in (charts.LIGHT, charts.DARK)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -20,7 +21,7 @@ from thalweg.reproduce.bars import TITLE, bars
 from thalweg.reproduce.layout import Published, in_words, published
 from thalweg.reproduce.paper import Paper
 from thalweg.reproduce.records import Records
-from thalweg.reproduce.summary import ALL, counts
+from thalweg.reproduce.summary import ALL, comparisons, counts
 from thalweg.reproduce.verdicts import HOW, WORDS
 
 FOLD_ABOVE = 3  # tables: where there are more they are folded
@@ -33,6 +34,34 @@ def write_page(paper: Paper, records: Records, path: Path) -> None:
 
 def page_html(paper: Paper, records: Records) -> str:
     """The page as a string."""
+    found = counts(paper, records)
+    tables = published(paper, records)
+    return rendered(
+        "page.html.jinja",
+        paper=paper,
+        heading=facts.heading(paper),
+        scale=facts.scale(paper, records),
+        command=facts.command(paper, records),
+        counts={table: _said(words) for table, words in found.items()},
+        has_claims=bool(found[ALL]),
+        claims=plural(sum(found[ALL].values()), "claim"),
+        bars=Markup(charts.inline(bars(found), TITLE)) if found[ALL] else "",
+        summary=facts.summary_table(paper, records),
+        comparisons=facts.comparisons_table(comparisons(paper, records)),
+        how=HOW,
+        allowances=facts.allowances_table(paper),
+        parts=facts.parts_table(paper, records),
+        settings=facts.settings_table(records),
+        pictures=[(picture, Markup(picture.svg[picture.svg.index("<svg") :])) for picture in paper.pictures(records)],
+        further=paper.tables(records),
+        tables=tables,
+        links={table.title: f"#table-{_slug(table.name)}" for table in tables},
+        folded=len(tables) > FOLD_ABOVE,
+    )
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page from one of the templates here, in the style of the race's report."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -43,30 +72,10 @@ def page_html(paper: Paper, records: Records) -> str:
     environment.filters |= {"slug": _slug, "in_words": in_words}
     environment.globals |= {"classes": _classes, "csv_link": _csv_link, "sort_value": _sort_value}
     report = resources.files("thalweg.race.report")
-    found = counts(paper, records)
-    tables = published(paper, records)
-    return environment.get_template("page.html.jinja").render(
-        paper=paper,
-        heading=facts.heading(paper),
-        scale=facts.scale(paper, records),
-        command=facts.command(paper, records),
-        counts={table: _said(words) for table, words in found.items()},
-        has_claims=bool(found[ALL]),
-        claims=plural(sum(found[ALL].values()), "claim"),
-        bars=Markup(charts.inline(bars(found), TITLE)) if found[ALL] else "",
-        summary=facts.summary_table(paper, records),
-        comparisons=facts.comparisons_table(paper, records),
-        how=HOW,
-        allowances=facts.allowances_table(paper),
-        parts=facts.parts_table(paper, records),
-        settings=facts.settings_table(records),
-        pictures=[(picture, Markup(picture.svg[picture.svg.index("<svg") :])) for picture in paper.pictures(records)],
-        further=paper.tables(records),
-        tables=tables,
-        links={table.title: table.name for table in tables},
-        folded=len(tables) > FOLD_ABOVE,
+    return environment.get_template(template).render(
         style=Markup(_style(report.joinpath("page.css").read_text(encoding="utf-8"))),
         script=Markup(report.joinpath("page.js").read_text(encoding="utf-8")),
+        **values,
     )
 
 

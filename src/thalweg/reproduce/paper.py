@@ -16,6 +16,7 @@ from thalweg.reproduce.verdicts import Verdict, verdicts
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
     from thalweg.race.report.table import Table
+    from thalweg.reproduce.statements import Judged
 
 Tell = Callable[[str], None]  # takes a line on how far a part is
 
@@ -25,13 +26,14 @@ COMMITTED = "records.json"  # in a paper's room: what its page in docs/ is made 
 @dataclass(frozen=True)
 class Options:
     """How a reproduction is run: `quick` at a smaller scale, which the records say; data sets in `data_dir`; what is
-    finished is kept in `store`."""
+    finished is kept in `store`. `mixed_precision`: on a GPU, by parts that know how, whose results are kept apart."""
 
     quick: bool
     store: Path
     data_dir: Path | None = None
     workers: int = 1
     device: str = "cpu"
+    mixed_precision: bool = False
 
     @property
     def scale(self) -> str:
@@ -41,8 +43,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Part:
-    """Some tables of a paper that are measured together. `cost` says in words how long that takes; `needs` names the
-    data without which it cannot be run: tasks with data, or files below the data folder."""
+    """Some tables and figures of a paper that are measured together.
+
+    `cost` says in words how long that takes, `quick_minutes` how long at the smaller scale on two cores. `needs` names
+    the data without which it cannot be run: tasks with data, or files below the data folder. `mixed_precision`: whether
+    it knows how.
+    """
 
     name: str
     title: str
@@ -50,6 +56,9 @@ class Part:
     cost: str
     needs: tuple[str, ...]
     run: Callable[[Options, Tell], Records]
+    figures: tuple[str, ...] = ()
+    quick_minutes: float = 0.0
+    mixed_precision: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,11 @@ class Picture:
 class Paper:
     """A paper: the room with its claims, its parts, and with which column of a row another one is compared.
 
-    `pictures` draws from records alone, those that the records have the figures of: of some parts there may be none;
-    `tables` are those that it has beside the published ones, from records alone too. `notes` is what a reader must
-    know, in paragraphs; `about` says in words what a published table is.
+    The first of `partners` is its own method, and what that is set beside. `pictures` draws from records alone, those
+    that the records have the figures of: of some parts there may be none; `tables` are those that it has beside the
+    published ones, from records alone too, and so is `judged`: what is to be said of its statements, for a paper whose
+    sentences are judged. `notes` is what a reader must know, in paragraphs; `about` says in words what a published
+    table is.
     """
 
     name: str
@@ -79,6 +90,7 @@ class Paper:
     notes: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
     tables: Callable[[Records], list[Table]] = lambda records: []
+    judged: Callable[[Records], list[Judged]] = lambda records: []
 
     @property
     def folder(self) -> Traversable:
@@ -159,6 +171,7 @@ class Paper:
             "seconds": round(time.perf_counter() - start, 1),
             "workers": options.workers,
             "device": options.device,
+            **({"mixed_precision": True} if _is_mixed(part, options) else {}),
             **{name: circumstances[name] for name in ("started", "versions", "machine", "git")},
         }
         file = self._file(part, options)
@@ -179,4 +192,10 @@ class Paper:
         return records
 
     def _file(self, part: Part, options: Options) -> Path:
-        return options.store / f"{self.name}-{part.name}-{options.scale}.json"
+        mixed = "-mixed" if _is_mixed(part, options) else ""
+        return options.store / f"{self.name}-{part.name}-{options.scale}{mixed}.json"
+
+
+def _is_mixed(part: Part, options: Options) -> bool:
+    """Whether a part is run in mixed precision."""
+    return part.mixed_precision and options.mixed_precision

@@ -40,7 +40,7 @@ class Parts:
 
 def parts_of(name: str, data_dir: Path | None, amount: Amount, seed: Seed) -> Parts:
     """A data set as a seed cuts it, less the mean image of what trains. Raises DataMissing."""
-    both, test = _read(name, data_dir, amount)
+    both, test = read_images(name, data_dir, amount)
     rows = torch.randperm(len(both), generator=seed.generator(Stream.SPLIT))
     train, validation = both[rows[: amount.train]], both[rows[amount.train :]]
     mean = train.inputs.mean(dim=0)
@@ -49,11 +49,12 @@ def parts_of(name: str, data_dir: Path | None, amount: Amount, seed: Seed) -> Pa
 
 def training_images(name: str, data_dir: Path | None, amount: Amount) -> Examples:
     """Those that train and validate, uncut and from 0 to 1. Raises DataMissing."""
-    return _read(name, data_dir, amount)[0]
+    return read_images(name, data_dir, amount)[0]
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, data_dir: Path | None, amount: Amount) -> tuple[Examples, Examples]:
+def read_images(name: str, data_dir: Path | None, amount: Amount) -> tuple[Examples, Examples]:
+    """Those that train and validate, and those that test, from 0 to 1. Raises DataMissing."""
     images, folder = IMAGE_SETS[name], data_folder(data_dir)
     wanted = amount.train + amount.validation
     train = ImageData(_beginning(images, wanted), "train", folder)()[:wanted]

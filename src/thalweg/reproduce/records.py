@@ -14,6 +14,7 @@ from thalweg.reproduce.claims import Cell
 
 SCHEMA = 1
 DIGITS = 6  # that a measured number is kept to: more than any table prints
+EXACT = 2.0**53  # whole numbers below it are kept whole: what is counted is printed to the last digit
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Records:
         write_atomically(path, self.to_json())
 
     def to_json(self) -> str:
-        """What `write` writes: numbers to 6 digits, those of NumPy too."""
+        """What `write` writes: numbers to 6 digits, those of NumPy too, and counts to the last."""
         cells = ",\n".join(json.dumps(_compact(asdict(one)), default=float) for one in self.measured)
         top = {"schema": SCHEMA, "paper": self.paper, "settings": dict(self.settings)}
         head = json.dumps(top, indent=1, default=str)
@@ -111,7 +112,8 @@ def _compact(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
+        is_count = value.is_integer() and abs(value) < EXACT
+        return value if is_count else float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
         return {name: _rounded(one) for name, one in value.items()}
     return [_rounded(one) for one in value] if isinstance(value, list | tuple) else value

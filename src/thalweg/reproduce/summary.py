@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thalweg.reproduce.claims import Claim
 from thalweg.reproduce.paper import Paper
@@ -45,6 +45,11 @@ def title_of(table: str) -> str:
     return f"Table {table}" if re.fullmatch(r"[IVXLC]+|\d+[a-z]?", table) else table
 
 
+def figure_title(figure: str) -> str:
+    """A figure's name in full."""
+    return f"Figure {figure}" if figure[:1].isdigit() else figure
+
+
 def counts(paper: Paper, records: Records) -> dict[str, Counter[str]]:
     """How many claims of each table have each word, and of `ALL`; what claims no result is not counted."""
     found: dict[str, Counter[str]] = {}
@@ -72,6 +77,22 @@ def comparisons(paper: Paper, records: Records) -> list[Comparisons]:
         Comparisons(*key, len(pairs), _held(pairs, records, "protocol"), _held(pairs, records, "fair"))
         for key, pairs in groups.items()
     ]
+
+
+def own_comparisons(paper: Paper, records: Records) -> list[Comparisons]:
+    """Those of the pair that its `partners` name first, its own method's: each quantity once, over all tables."""
+    own = set(next(iter(paper.partners.items()), ()))
+    found: dict[str, Comparisons] = {}
+    for one in comparisons(paper, records):
+        if {one.column, one.partner} == own:
+            first = found.get(one.quantity, replace(one, table=ALL, claimed=0, protocol={}, fair={}))
+            found[one.quantity] = replace(
+                first,
+                claimed=first.claimed + one.claimed,
+                protocol=Counter(first.protocol) + Counter(one.protocol),
+                fair=Counter(first.fair) + Counter(one.fair),
+            )
+    return list(found.values())
 
 
 def _held(pairs: list[tuple[Claim, Claim]], records: Records, protocol: str) -> Counter[str]:

@@ -23,8 +23,11 @@ SAME, OPPOSITE, UNCLEAR = "same", "opposite", "unclear"
 TOLERANCES: Mapping[str, tuple[float, float]] = {
     "accuracy": (1.0, 0.0), "train_accuracy": (1.0, 0.0), "test_accuracy": (1.0, 0.0), "accuracy_sd": (0.25, 0.5),
     "validation_accuracy": (1.0, 0.0), "validation_accuracy_sd": (0.25, 0.5), "test_accuracy_sd": (0.25, 0.5),
+    "final_accuracy": (1.0, 0.0), "final_train_accuracy": (1.0, 0.0), "best_accuracy": (1.0, 0.0),
+    "first_accuracy": (1.0, 0.0), "final_loss": (0.005, 0.1), "final_train_loss": (0.005, 0.1),
+    "lowest_loss": (0.005, 0.1), "best_epoch": (2.0, 0.2), "lowest_loss_epoch": (2.0, 0.2),
     "loss": (0.005, 0.1), "best_loss": (0.005, 0.1), "value": (0.0001, 0.01), "gradient": (0.01, 0.1),
-    "iterations": (1.0, 0.2), "epochs": (2.0, 0.2), "seconds": (0.0, 0.2),
+    "iterations": (1.0, 0.2), "epochs": (2.0, 0.2), "seconds": (0.0, 0.2), "parameters": (0.0, 0.0),
     "wins_bce": (1.0, 0.0), "wins_mse": (1.0, 0.0), "wins_mae": (1.0, 0.0),
     "at_most": (0.0, 0.05), "at_least": (0.0, 0.05),
 }  # fmt: skip

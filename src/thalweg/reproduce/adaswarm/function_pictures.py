@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from thalweg.names import shown
 from thalweg.race.charts import Style, inline
 from thalweg.race.charts.panel import Panel, line_panel
 from thalweg.race.charts.scale import Scale, extent, padded
-from thalweg.race.charts.sheet import TICK, WIDTH, Sheet, text_width
+from thalweg.race.charts.sheet import TICK
+from thalweg.reproduce.panels import Lines, key, small_panels
 from thalweg.reproduce.paper import Picture
 from thalweg.reproduce.records import Records
 
@@ -36,10 +37,8 @@ ERRORS = {
 }
 SEARCHES = {"mpso": ("MPSO", Style(1, 0)), "empso": ("EMPSO", Style(0, 0))}
 ERROR_RANGE = 1e-16, 1e4
-ABOVE, BELOW, BETWEEN = 15.0, 14.0, 29.0  # points around a small panel: for its name, its ticks, and its y ticks
 
 Values = Sequence[float | None]
-Lines = Mapping[str, tuple[str, Style]]
 
 
 def function_pictures(records: Records) -> list[Picture]:
@@ -58,7 +57,7 @@ def function_pictures(records: Records) -> list[Picture]:
 
 def _gradients(curves: Sequence[Mapping[str, Any]]) -> Picture:
     title = "True and approximate gradients around the optimum"
-    sheet, places = _small(title, len(curves), columns=2, height=84.0)
+    sheet, places = small_panels(title, len(curves), columns=2, height=84.0)
     for one, (left, right, bottom, top) in zip(curves, places, strict=True):
         x, lines = one["x"], {name: _floats(one[name]) for name in GRADIENTS}
         most = 2 * np.nanquantile(np.abs(lines["true"]), 0.9)  # a pole, or another gradient, is not to flatten it
@@ -68,7 +67,7 @@ def _gradients(curves: Sequence[Mapping[str, Any]]) -> Picture:
         for name, (_, style) in GRADIENTS.items():
             panel.curve(x, lines[name], style.variable, 1.4, style.dashes)
         sheet.text(left, top + 4, one["text"], "soft", TICK, va="baseline")
-    _key(sheet, GRADIENTS)
+    key(sheet, GRADIENTS)
     return _picture(
         title,
         sheet.figure,
@@ -116,7 +115,7 @@ def _errors(of: Mapping[str, Any]) -> Picture:
 
 def _convergence(curves: Sequence[Mapping[str, Any]]) -> Picture:
     title = "MPSO and EMPSO: best value above the minimum by iteration"
-    sheet, places = _small(title, len(curves), columns=3, height=70.0)
+    sheet, places = small_panels(title, len(curves), columns=3, height=70.0)
     for one, (left, right, bottom, top) in zip(curves, places, strict=True):
         across = Scale(1, one["iteration"][-1], left, right, log=True)
         panel = Panel(sheet, across, Scale(*ERROR_RANGE, bottom, top, log=True))
@@ -124,33 +123,8 @@ def _convergence(curves: Sequence[Mapping[str, Any]]) -> Picture:
         for name, (_, style) in SEARCHES.items():
             panel.curve(one["iteration"], one["error"][name], style.variable, 1.4, style.dashes)
         sheet.text(left, top + 4, shown(one["name"]), "soft", TICK, va="baseline")
-    _key(sheet, SEARCHES)
+    key(sheet, SEARCHES)
     return _picture(title, sheet.figure, "Median over runs, without a stopping rule; 50 particles.")
-
-
-def _small(
-    title: str, count: int, columns: int, height: float
-) -> tuple[Sheet, Iterator[tuple[float, float, float, float]]]:
-    """A sheet with room for small panels and a key, and where they are: left, right, bottom and top of each."""
-    rows, across = math.ceil(count / columns), WIDTH / columns
-    sheet = Sheet(rows * (height + ABOVE + BELOW) + 17, title)
-
-    def places() -> Iterator[tuple[float, float, float, float]]:
-        for index in range(count):
-            left = index % columns * across + BETWEEN
-            bottom = sheet.height - (index // columns + 1) * (height + ABOVE + BELOW) + BELOW
-            yield left, left + across - BETWEEN - 7, bottom, bottom + height
-
-    return sheet, places()
-
-
-def _key(sheet: Sheet, lines: Lines) -> None:
-    """What the lines of small panels are, along the lower edge."""
-    x = 2.0
-    for text, style in lines.values():
-        sheet.line([x, x + 16], [6, 6], style.variable, 1.6, style.dashes)
-        sheet.text(x + 19, 6, text, style.variable, TICK)
-        x += 19 + text_width(text, TICK) + 8
 
 
 def _draw(panel: Panel, lines: Lines, texts: Mapping[str, str], values: Mapping[str, tuple[Any, Any]]) -> None:

@@ -69,7 +69,14 @@ def minima_records(runs: int, tell: Tell) -> Records:
 
 
 FUNCTIONS = Part(
-    "functions", "Gradients and descents on functions", ("I", "II", "III", "S4"), "20 seconds", (), run_functions
+    "functions",
+    "Gradients and descents on functions",
+    ("I", "II", "III", "S4"),
+    "20 seconds",
+    (),
+    run_functions,
+    figures=("1", "2 (a stand-in)"),
+    quick_minutes=0.3,
 )
 MINIMA = Part(
     "minima",
@@ -78,5 +85,6 @@ MINIMA = Part(
     "a minute; half as long with --quick",
     (),
     run_minima,
+    quick_minutes=0.5,
 )
 PARTS = (FUNCTIONS, MINIMA)

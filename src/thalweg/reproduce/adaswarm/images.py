@@ -155,6 +155,7 @@ IMAGES_PART = Part(
     "about 8 minutes on two cores, quick 2; on a GPU, with the data sets whole, days",
     SETS,
     run,
+    quick_minutes=2,
 )
 
 

@@ -95,6 +95,7 @@ TABLES_PART = Part(
     "about 30 minutes on two cores, quick 4",
     tuple(table.file for table in TABLES),
     run,
+    quick_minutes=4,
 )
 
 

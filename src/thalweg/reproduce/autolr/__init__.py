@@ -9,6 +9,7 @@ from thalweg.reproduce.autolr.fair_race import PART as FAIR_PART
 from thalweg.reproduce.autolr.images import CIFAR_PART, FASHION_PART
 from thalweg.reproduce.autolr.pictures import pictures
 from thalweg.reproduce.autolr.sensitivity import PART as SENSITIVITY_PART
+from thalweg.reproduce.autolr.statements import judged
 from thalweg.reproduce.autolr.tables import tables
 from thalweg.reproduce.paper import Paper
 
@@ -59,5 +60,6 @@ PAPER = Paper(
     pictures=pictures,
     notes=NOTES,
     tables=tables,
+    judged=judged,
     about=ABOUT,
 )

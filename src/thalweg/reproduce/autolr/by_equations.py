@@ -5,7 +5,7 @@ from __future__ import annotations
 from thalweg.reproduce.autolr import published
 from thalweg.reproduce.autolr.evidence import Evidence
 from thalweg.reproduce.autolr.images import TITLES
-from thalweg.reproduce.autolr.judgement import FAILS, HOLDS, PARTLY, Judgement
+from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, Judgement
 
 NEAR = 0.05  # of the way, within which two trajectories are one and the same
 

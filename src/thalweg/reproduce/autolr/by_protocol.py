@@ -8,17 +8,18 @@ from scipy.stats import mannwhitneyu
 
 from thalweg.names import shown
 from thalweg.reproduce.autolr import published
-from thalweg.reproduce.autolr.evidence import Difference, Evidence
+from thalweg.reproduce.autolr.evidence import Evidence
 from thalweg.reproduce.autolr.fair_race import HOME, HUMAN_MADE
 from thalweg.reproduce.autolr.images import PUBLISHED, TABLES, TITLES
-from thalweg.reproduce.autolr.judgement import FAILS, HOLDS, PARTLY, UNDECIDED, Judge, Judgement, all_above, listed
+from thalweg.reproduce.difference import Difference, all_above
+from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, UNDECIDED, Judge, Judgement, listed
 
 FOUR = ("ades", "adam", "rmsprop", "nesterov")
 LEVEL = 0.05
 POINTS = (0.75, 3.0)  # half of, and twice, the 1.5 points by which Sign is said to be behind
 
 
-def settled(data: str, judge: Judge) -> Judge:
+def settled(data: str, judge: Judge[Evidence]) -> Judge[Evidence]:
     """The same of accuracies by the paper's protocol, decided only where training was long enough: where most trials
     validate best in their last epoch, who is ahead there need not be ahead later."""
 
@@ -90,7 +91,7 @@ def sign_behind(e: Evidence) -> Judgement | None:
     return Judgement(verdict, f"Sign less the mean of the other four: {behind} points")
 
 
-def smallest_drop(data: str) -> Judge:
+def smallest_drop(data: str) -> Judge[Evidence]:
     """Of Sign's drop from validation to test on a data set."""
 
     def judge(e: Evidence) -> Judgement | None:

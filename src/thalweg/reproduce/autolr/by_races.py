@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from thalweg.reproduce.autolr.evidence import Difference, Evidence
+from thalweg.reproduce.autolr.evidence import Evidence
 from thalweg.reproduce.autolr.fair_race import BUNDLED, EVOLVED, HOME, HUMAN_MADE
-from thalweg.reproduce.autolr.judgement import FAILS, HOLDS, PARTLY, UNDECIDED, Judgement, listed
+from thalweg.reproduce.difference import Difference
+from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, UNDECIDED, Judgement, listed
 
 
 def sensitivity(e: Evidence) -> Judgement | None:

@@ -5,51 +5,23 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from thalweg.race.statistics import Comparison, Width, lr_width, mean_interval
+from thalweg.race.statistics import Comparison, Width, lr_width
 from thalweg.reproduce.autolr.fair_race import QUANTITY, TABLE
 from thalweg.reproduce.autolr.images import PUBLISHED, TABLES
 from thalweg.reproduce.claims import claims_of
+from thalweg.reproduce.difference import Difference
 from thalweg.reproduce.fair import compared
 from thalweg.reproduce.records import Records
 
 SPEED = ("ades", "adam", "rmsprop", "nesterov", "ades_heavy_ball")  # whose epochs to a target are compared
 
 LEARNT = 5.0  # points above an answer that does not look at the input, from where on scores say anything
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean over seeds, and its 95 % interval; of fewer than six seeds Student's, else corrected BCa."""
-
-    mean: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Difference:
-        """That of numbers, one a seed."""
-        low, high = mean_interval(np.asarray(values, dtype=float))
-        return cls(fmean(values), float(low), float(high))
-
-    @property
-    def above(self) -> bool:
-        """Whether it is clearly more than nothing."""
-        return self.low > 0
-
-    @property
-    def below(self) -> bool:
-        """Whether it is clearly less than nothing."""
-        return self.high < 0
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]".replace("-", "−")
 
 
 class Evidence:

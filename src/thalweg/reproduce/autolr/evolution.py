@@ -84,7 +84,7 @@ def part(evolving: Evolving, cost: str) -> Part:
     """The part that runs it, by an engine."""
     return Part(
         "evolution", "Figure 2: the paper's evolution, scaled", (), cost, ("fashion_mnist",),
-        lambda options, tell: run(evolving, options, tell),
+        lambda options, tell: run(evolving, options, tell), figures=("2",), quick_minutes=1,
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from torch.nn.functional import cross_entropy
 
 from thalweg.evolve import evolve
 from thalweg.reproduce.autolr.evolution import Run, Setting
-from thalweg.reproduce.autolr.networks import keras_cnn
-from thalweg.reproduce.autolr.pixels import Amount, training_images
+from thalweg.reproduce.keras import keras_cnn
 from thalweg.reproduce.paper import Options, Tell
+from thalweg.reproduce.pixels import Amount, training_images
 from thalweg.tasks import ACCURACY, Task
 
 TESTS = 10  # fresh seeds that the winner is trained on

@@ -132,4 +132,5 @@ PART = Part(
     "half a minute",
     (),
     run,
+    quick_minutes=0.5,
 )

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from thalweg.race import engine
-from thalweg.reproduce.autolr.pixels import Amount, training_images
 from thalweg.reproduce.autolr.trials import METHODS, Trial
 from thalweg.reproduce.autolr.trials import run as train
 from thalweg.reproduce.paper import Options, Part, Tell
+from thalweg.reproduce.pixels import Amount, training_images
 from thalweg.reproduce.records import Measured, Records
+from thalweg.reproduce.trials import all_of
 
 TABLES = {"fashion_mnist": "2", "cifar10": "3"}
 TITLES = {"fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
@@ -78,7 +78,7 @@ def run(name: str, options: Options, tell: Tell, scale: Scale | None = None) -> 
         for rep in range(scale.seeds)
         for method in METHODS[name]
     ]
-    found = _trained(wanted, options.workers, tell)
+    found = all_of(wanted, train, options.workers, tell, TITLES[name])
     trials = {method: [found[one] for one in wanted if one.method == method] for method in METHODS[name]}
     measured = [one for method, own in trials.items() for one in cells(name, method, own, scale)]
     settings = {"seeds": scale.seeds, "batch": scale.batch, "epochs": scale.epochs[name], **asdict(scale.amounts[name])}
@@ -99,17 +99,6 @@ def cells(name: str, method: str, trials: list[dict[str, Any]], scale: Scale) ->
         found.append(
             Measured(table, name, method, f"scaled_{quantity}", values, missing=GUESSED, scale=scale.words(name))
         )
-    return found
-
-
-def _trained(wanted: list[Trial], workers: int, tell: Tell) -> dict[Trial, dict[str, Any]]:
-    found: dict[Trial, dict[str, Any]] = {}
-    with engine.executor(None, workers) as pool:
-        pending = {pool.submit(train, trial): trial for trial in wanted}
-        while pending:
-            for future in engine.completed(pending):
-                found[pending.pop(future)] = future.result()
-                tell(f"{TITLES[wanted[0].data]}: {len(found)} of {len(wanted)} trials")
     return found
 
 

@@ -95,4 +95,5 @@ PART = Part(
     "about 3 minutes on two cores, quick 1",
     (),
     run,
+    quick_minutes=1,
 )

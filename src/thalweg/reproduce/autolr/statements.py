@@ -6,33 +6,17 @@ half of the trials of the five optimizers validate best in their last epoch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from thalweg.reproduce.autolr import by_equations, by_protocol, by_races
 from thalweg.reproduce.autolr.by_protocol import settled
 from thalweg.reproduce.autolr.evidence import Evidence
 from thalweg.reproduce.autolr.fair_race import HOME
-from thalweg.reproduce.autolr.judgement import NOT_MEASURED, Judge, Judgement
+from thalweg.reproduce.records import Records
+from thalweg.reproduce.statements import Judged, Statement, all_judged
 
 AWAY = "cifar10"
 
 
-@dataclass(frozen=True)
-class Statement:
-    """A sentence of the paper, where it stands, the rule by which it is judged, and that rule as a function."""
-
-    name: str
-    section: str
-    quote: str
-    rule: str
-    judge: Judge
-
-    def judged(self, evidence: Evidence) -> Judgement:
-        """What is to be said of it."""
-        return self.judge(evidence) or Judgement(NOT_MEASURED, "the part that it needs was not run")
-
-
-STATEMENTS: tuple[Statement, ...] = (
+STATEMENTS: tuple[Statement[Evidence], ...] = (
     Statement(
         "best at home", "4.4",
         "ADES has the best test accuracy in Fashion-MNIST",
@@ -163,3 +147,8 @@ STATEMENTS: tuple[Statement, ...] = (
         by_equations.cannot_train,
     ),
 )  # fmt: skip
+
+
+def judged(records: Records) -> list[Judged]:
+    """What the records say of each."""
+    return all_judged(STATEMENTS, Evidence(records))

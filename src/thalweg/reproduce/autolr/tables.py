@@ -7,23 +7,28 @@ from statistics import fmean
 from thalweg.names import shown
 from thalweg.race.report.table import BAD, GOOD, SOFT, Cell, Table
 from thalweg.reproduce.autolr import published
-from thalweg.reproduce.autolr.evidence import SPEED, Difference, Evidence
+from thalweg.reproduce.autolr.evidence import SPEED, Evidence
 from thalweg.reproduce.autolr.evolution import evolution_table
 from thalweg.reproduce.autolr.fair_race import fair_tables
 from thalweg.reproduce.autolr.images import TITLES
-from thalweg.reproduce.autolr.judgement import FAILS, HOLDS
-from thalweg.reproduce.autolr.statements import STATEMENTS
+from thalweg.reproduce.autolr.statements import judged
 from thalweg.reproduce.autolr.trials import METHODS
+from thalweg.reproduce.difference import Difference
 from thalweg.reproduce.records import Records
+from thalweg.reproduce.statements import statement_table
 
-MARKS = {HOLDS: GOOD, FAILS: BAD}
 NONE = "–"
+
+STATEMENTS = (
+    "What the paper says, and what was measured; who is ahead by the paper's protocol is undecided where more than "
+    "half of the trials validate best in their last epoch"
+)
 
 
 def tables(records: Records) -> list[Table]:
     """All that the records have the figures of."""
     evidence = Evidence(records)
-    found = [statement_table(evidence)]
+    found = [statement_table(judged(records), STATEMENTS)]
     found += [beside_ades(evidence, data) for data in evidence.trials]
     if evidence.trials:
         found.append(epochs_table(evidence))
@@ -34,26 +39,6 @@ def tables(records: Records) -> list[Table]:
         found += [equation_table(evidence), momentum_table(evidence), results_table(), cost_table()]
     found += evolution_table(records)
     return found
-
-
-def statement_table(evidence: Evidence) -> Table:
-    """A statement a line: what is said, by what rule it is judged, the verdict, and what was measured."""
-    rows = []
-    for statement in STATEMENTS:
-        judged = statement.judged(evidence)
-        rows.append([
-            Cell(statement.name, note=f"section {statement.section}"),
-            Cell(f"“{statement.quote}”", wide=True),
-            Cell(statement.rule, wide=True),
-            Cell(judged.verdict, mark=MARKS.get(judged.verdict, SOFT)),
-            Cell(judged.because, wide=True),
-        ])  # fmt: skip
-    heads = ["", "the paper", "holds where", "verdict", "measured"]
-    caption = (
-        "What the paper says, and what was measured; who is ahead by the paper's protocol is undecided where more than "
-        "half of the trials validate best in their last epoch"
-    )
-    return Table("statements", caption, heads, rows)
 
 
 def beside_ades(evidence: Evidence, data: str) -> Table:

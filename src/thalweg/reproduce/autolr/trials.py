@@ -15,11 +15,11 @@ from torch.nn.functional import cross_entropy
 from thalweg.race import Method
 from thalweg.race.alone import Alone
 from thalweg.race.jobs import one_thread
-from thalweg.race.seeds import Stream, final_seed
+from thalweg.race.seeds import final_seed
 from thalweg.race.teams import Member
-from thalweg.race.training import batch_order
-from thalweg.reproduce.autolr.networks import keras_cnn
-from thalweg.reproduce.autolr.pixels import Amount, parts_of
+from thalweg.reproduce.keras import keras_cnn
+from thalweg.reproduce.pixels import Amount, parts_of
+from thalweg.reproduce.trials import trained
 from thalweg.rules.gallery import find
 from thalweg.tasks import ACCURACY, Task
 
@@ -82,16 +82,14 @@ def run(trial: Trial) -> dict[str, Any]:
     with one_thread():
         team = Alone(Member(method, workload, seed, test), torch.device(trial.device))
         curve, largest, best = [_accuracy(team, "validation")], 0.0, 0
-        ones, active = np.ones(1), np.ones(1, dtype=np.bool_)
-        team.keep(active)
-        for order in batch_order(len(workload.train), trial.epochs, seed.generator(Stream.ORDER)):
-            for rows in order.split(trial.batch):
-                team.step(rows.unsqueeze(0), ones, active)
+        better = np.ones(1, dtype=np.bool_)
+        team.keep(better)
+        for _ in trained(team, trial.batch, trial.epochs, seed):
             curve.append(_accuracy(team, "validation"))
             largest = max(largest, _largest(team))
             if curve[-1] > curve[best]:
                 best = len(curve) - 1
-                team.keep(active)
+                team.keep(better)
         last = _accuracy(team, "test")
         team.swap_kept()
         tested = _accuracy(team, "test")

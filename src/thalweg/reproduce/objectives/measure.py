@@ -140,4 +140,5 @@ PART = Part(
     "about 10 minutes on two cores, quick 1",
     tuple(table.file for table in TABLES if table.name in EPOCHS),
     run,
+    quick_minutes=1,
 )

@@ -76,4 +76,6 @@ PART = Part(
     "about 5 minutes, quick 2",
     (FILE,),
     run,
+    figures=("2",),
+    quick_minutes=2,
 )

@@ -153,4 +153,5 @@ PART = Part(
     "about 45 minutes on one core, quick 3",
     ("fashion_mnist", "uci_car", "uci_banknote"),
     run,
+    quick_minutes=3,
 )

@@ -106,12 +106,18 @@ def inputs_of(part: Examples, divisor: int, dtype: torch.dtype) -> tuple[Tensor,
     return pixels.to(dtype).div_(divisor), one_hot(part.targets, 10).to(dtype)
 
 
-def _part(experiment: Experiment, cost: str) -> Part:
-    title = f"{experiment.table}: {experiment.images.title}"
+def _part(experiment: Experiment, figure: str, cost: str, quick_minutes: float) -> Part:
     return Part(
-        experiment.name, title, (experiment.table,), cost, (experiment.images.folder,), partial(run, experiment)
+        experiment.name,
+        f"{experiment.table}: {experiment.images.title}",
+        (experiment.table,),
+        cost,
+        (experiment.images.folder,),
+        partial(run, experiment),
+        figures=(figure,),
+        quick_minutes=quick_minutes,
     )
 
 
-CIFAR10_PART = _part(CIFAR10_RUN, "about 35 minutes, quick 3")
-MNIST_PART = _part(MNIST_RUN, "about 15 minutes, quick 2")
+CIFAR10_PART = _part(CIFAR10_RUN, "3", "about 35 minutes, quick 3", 3)
+MNIST_PART = _part(MNIST_RUN, "4", "about 15 minutes, quick 2", 2)

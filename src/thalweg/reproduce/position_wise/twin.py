@@ -36,4 +36,4 @@ def run(options: Options, tell: Tell) -> Records:
     return Records("position_wise", (), {"twin": figures}, {"twin": chosen})
 
 
-PART = Part("twin", "Experiment 1 on made images", (), "half a minute", (), run)
+PART = Part("twin", "Experiment 1 on made images", (), "half a minute", (), run, quick_minutes=0.5)

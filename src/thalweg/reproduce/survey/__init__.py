@@ -8,6 +8,7 @@ from thalweg.reproduce.survey.functions import PART as FUNCTIONS_PART
 from thalweg.reproduce.survey.growth import PART as GROWTH_PART
 from thalweg.reproduce.survey.networks import PART as NETWORKS_PART
 from thalweg.reproduce.survey.pictures import pictures
+from thalweg.reproduce.survey.statements import judged
 from thalweg.reproduce.survey.tables import tables
 
 __all__ = ["PAPER"]
@@ -34,4 +35,5 @@ PAPER = Paper(
         "one evaluation. Gradient descent and Adam may leave the box; strategies and L-BFGS may not.",
     ),
     tables=tables,
+    judged=judged,
 )

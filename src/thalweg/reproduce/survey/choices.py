@@ -163,4 +163,5 @@ PART = Part(
     "about 2 minutes on one core, quick 1",
     (),
     run,
+    quick_minutes=1,
 )

@@ -231,4 +231,5 @@ PART = Part(
     "about 20 minutes on one core, quick 2",
     (),
     run,
+    quick_minutes=2,
 )

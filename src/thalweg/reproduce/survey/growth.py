@@ -146,4 +146,5 @@ PART = Part(
     "about 4 minutes on one core, quick 1",
     (),
     run,
+    quick_minutes=1,
 )

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from thalweg.names import shown
+from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, UNDECIDED, Judge, Judgement
 from thalweg.reproduce.survey.evidence import COMPLEX, CONTROLS, DEEP, SIMPLE, Cell, Evidence
 from thalweg.reproduce.survey.functions import HYBRIDS as REFINED
 from thalweg.reproduce.survey.functions import MULTISTART
 from thalweg.reproduce.survey.functions import STRATEGIES as SEARCHES
 from thalweg.reproduce.survey.networks import GRADIENTS, HYBRIDS, STRATEGIES
 
-HOLDS, PARTLY, FAILS, UNDECIDED, NOT_MEASURED = "holds", "holds in part", "does not hold", "undecided", "not measured"
-VERDICTS = (HOLDS, PARTLY, FAILS, UNDECIDED, NOT_MEASURED)
 METAHEURISTICS = tuple(name for name in STRATEGIES if name not in CONTROLS)
 ON_FUNCTIONS = tuple(name for name in SEARCHES if name not in CONTROLS)
 EVOLUTION = ("snes", "openai_es", "pgpe", "sep_cma")
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A verdict, and the measured numbers that it rests on, in words."""
-
-    verdict: str
-    because: str
 
 
 def fast_start(e: Evidence) -> Judgement | None:
@@ -197,7 +187,7 @@ def better_than_chance(e: Evidence, group: tuple[str, ...]) -> Judgement | None:
     )
 
 
-def combinatorial(method: str) -> Callable[[Evidence], Judgement | None]:
+def combinatorial(method: str) -> Judge[Evidence]:
     def judge(e: Evidence) -> Judgement | None:
         told, best = [], []
         for problem in ("knapsack", "tour"):

@@ -5,33 +5,16 @@ A statement is words, so each has a rule by which it is judged: what is measured
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
+from thalweg.reproduce.records import Records
+from thalweg.reproduce.statements import NOT_MEASURED, Judged, Judgement, Statement, all_judged
 from thalweg.reproduce.survey import judges
 from thalweg.reproduce.survey.evidence import Evidence
-from thalweg.reproduce.survey.judges import NOT_MEASURED, Judgement
 
 ANNEALING = ("sa", "gsa")
 DIFFERENTIAL = ("de", "jade", "shade")
 
 
-@dataclass(frozen=True)
-class Statement:
-    """A sentence of the survey, where it stands, the rule by which it is judged, and that rule as a function."""
-
-    name: str
-    section: str
-    quote: str
-    rule: str
-    judge: Callable[[Evidence], Judgement | None]
-
-    def judged(self, evidence: Evidence) -> Judgement:
-        """What is to be said of it."""
-        return self.judge(evidence) or Judgement(NOT_MEASURED, "the part that it needs was not run")
-
-
-STATEMENTS: tuple[Statement, ...] = (
+STATEMENTS: tuple[Statement[Evidence], ...] = (
     Statement(
         "fast start", "V, convergence",
         "Gradient-based optimization methods, such as SGD and its variants, typically exhibit fast initial convergence",
@@ -186,3 +169,8 @@ STATEMENTS: tuple[Statement, ...] = (
         judges.quantum,
     ),
 )  # fmt: skip
+
+
+def judged(records: Records) -> list[Judged]:
+    """What the records say of each."""
+    return all_judged(STATEMENTS, Evidence(records))

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thalweg.names import shown
-from thalweg.race.report.table import BAD, GOOD, SOFT, Cell, Table
+from thalweg.race.report.table import SOFT, Cell, Table
 from thalweg.reproduce.fair import verdict_table
 from thalweg.reproduce.records import Records
+from thalweg.reproduce.statements import statement_table
 from thalweg.reproduce.survey.evidence import Evidence
-from thalweg.reproduce.survey.judges import FAILS, HOLDS
 from thalweg.reproduce.survey.networks import BASELINE
 from thalweg.reproduce.survey.networks import TABLE as NETWORKS
-from thalweg.reproduce.survey.statements import STATEMENTS
+from thalweg.reproduce.survey.statements import judged
 
-MARKS = {HOLDS: GOOD, FAILS: BAD}
 NONE = "–"
 
 
 def tables(records: Records) -> list[Table]:
     """All that the records have the figures of."""
     evidence = Evidence(records)
-    found = [statement_table(evidence)]
+    found = [statement_table(judged(records), "What the survey says, and what was measured", "the survey")]
     for dim in dict.fromkeys(cell["dim"] for cell in evidence.functions):
         found.append(_functions(evidence, dim))
     if evidence.nets:
@@ -36,22 +35,6 @@ def tables(records: Records) -> list[Table]:
     if evidence.growth:
         found += [_growth(evidence), _work(evidence)]
     return found
-
-
-def statement_table(evidence: Evidence) -> Table:
-    """A statement a line: what is said, by what rule it is judged, the verdict, and what was measured."""
-    rows = []
-    for statement in STATEMENTS:
-        judged = statement.judged(evidence)
-        rows.append([
-            Cell(statement.name, note=f"section {statement.section}"),
-            Cell(f"“{statement.quote}”", wide=True),
-            Cell(statement.rule, wide=True),
-            Cell(judged.verdict, mark=MARKS.get(judged.verdict, SOFT)),
-            Cell(judged.because, wide=True),
-        ])  # fmt: skip
-    heads = ["", "the survey", "holds where", "verdict", "measured"]
-    return Table("statements", "What the survey says, and what was measured", heads, rows)
 
 
 def _functions(evidence: Evidence, dim: int) -> Table:

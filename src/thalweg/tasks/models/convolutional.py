@@ -16,6 +16,7 @@ VGG_BLOCKS = {  # depth: the number of convolutions in each of the five blocks (
     19: (2, 2, 4, 4, 4),
 }
 VGG_CHANNELS = (64, 128, 256, 512, 512)
+VGG_DENSE = 4096
 VGG_SIZE = 32  # pixels; smaller images are enlarged to it
 
 
@@ -47,22 +48,36 @@ def keras_cifar_cnn(generator: torch.Generator, *, channels: int = 3, classes: i
     return _glorot(nn.Sequential(*layers), generator)
 
 
-def vgg(depth: int, generator: torch.Generator, *, channels: int = 3, classes: int = 10) -> nn.Sequential:
+def vgg(
+    depth: int,
+    generator: torch.Generator,
+    *,
+    channels: int = 3,
+    classes: int = 10,
+    narrower: int = 1,
+    size: int = VGG_SIZE,
+) -> nn.Sequential:
     """VGG16 or VGG19 for small images, from (n, channels, 32, 32), or (n, 1, 28, 28) with one channel, to (n, classes).
 
     As in the experiments of Gravity: keras.applications without weights, so neither batch normalisation nor dropout;
     images of one channel are enlarged from 28 to 32 pixels, bilinearly, by its first layer. 33,638,218 and 38,947,914
-    parameters for 3 channels and 10 classes. Raises ValueError for another depth.
+    parameters for 3 channels and 10 classes. `narrower` divides the widths of all layers but the last, and `size` is
+    that of the images (one channel: to which they are enlarged), a power of two: where they have shrunk to one pixel,
+    the pools that are left are left out. Raises ValueError for another depth.
     """
     if depth not in VGG_BLOCKS:
         raise ValueError(f"depth must be one of {', '.join(map(str, VGG_BLOCKS))}, got {depth}")
-    layers: list[nn.Module] = [Enlarge(VGG_SIZE)] if channels == 1 else []
-    for convolutions, outputs in zip(VGG_BLOCKS[depth], VGG_CHANNELS, strict=True):
+    layers: list[nn.Module] = [Enlarge(size)] if channels == 1 else []
+    for convolutions, width in zip(VGG_BLOCKS[depth], VGG_CHANNELS, strict=True):
+        outputs = width // narrower
         for _ in range(convolutions):
             layers += [Conv2d(channels, outputs, 3, padding=1), nn.ReLU()]
             channels = outputs
-        layers.append(nn.MaxPool2d(2))
-    layers += [nn.Flatten(), Linear(512, 4096), nn.ReLU(), Linear(4096, 4096), nn.ReLU(), Linear(4096, classes)]
+        if size > 1:
+            layers.append(nn.MaxPool2d(2))
+            size //= 2
+    inputs, dense = channels * size**2, VGG_DENSE // narrower
+    layers += [nn.Flatten(), Linear(inputs, dense), nn.ReLU(), Linear(dense, dense), nn.ReLU(), Linear(dense, classes)]
     return _glorot(nn.Sequential(*layers), generator)
 
 
