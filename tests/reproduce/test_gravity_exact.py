@@ -115,6 +115,15 @@ def test_the_start_noise_moves_weights_by_alpha_times_s():
         assert found["measured"] == pytest.approx(found["displaced"], rel=4 / math.sqrt(2 * equations.NOISY_WEIGHTS))
 
 
+def test_what_comes_through_one_wide_layer_grows_by_the_noise_beside_its_weights():
+    """Independent normal numbers: variances add up."""
+    layer = torch.nn.utils.skip_init(torch.nn.Linear, 3 * 16 * 16, 4000)
+    torch.nn.init.zeros_(layer.bias)
+    torch.nn.init.normal_(layer.weight, std=0.01, generator=torch.Generator().manual_seed(0))
+    found = architecture.signal(torch.nn.Sequential(torch.nn.Flatten(), layer), 16, 0.02)
+    assert found["moved"] / found["initial"] == pytest.approx(math.sqrt(1 + 2**2), rel=0.05)
+
+
 def test_the_damping_keeps_its_bound_and_reaches_it():
     found = equations.damping()
     for row in found["off"]:
@@ -214,7 +223,7 @@ def test_pictures_and_tables_are_made_of_the_records_alone(records):
     assert len(exact_pictures(records)) == 4
     assert all(picture.svg.startswith("<svg") or "<svg" in picture.svg for picture in exact_pictures(records))
     assert [table.name for table in exact_tables(records)] == [
-        "response", "start-noise", "damping", "scaling", "momentum",
+        "response", "start-noise", "signal", "damping", "scaling", "momentum",
     ]  # fmt: skip
     empty = Records("gravity", ())
     assert exact_pictures(empty) == exact_tables(empty) == []

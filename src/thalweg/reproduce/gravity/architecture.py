@@ -65,3 +65,16 @@ def below(rows: list[dict[str, str | int | float]], noise: float) -> dict[str, f
     small = [row for row in rows if float(row["glorot"]) < noise]
     weights = [sum(int(row["weights"]) for row in group) for group in (small, rows)]
     return {"layers": len(small), "of": len(rows), "share": weights[0] / weights[1]}
+
+
+def signal(of: nn.Module, size: int, moved: float) -> dict[str, float]:
+    """What tells random images of `size` by `size` pixels apart at the logits, the deviation between images: with the
+    initial weights, and once the start noise has moved all weights and biases by normal numbers of deviation `moved`.
+    Leaves the network moved."""
+    random = torch.Generator().manual_seed(1)
+    images = torch.rand(8, 3, size, size, generator=random)
+    with torch.no_grad():
+        initial = float(of(images).std(dim=0).mean())
+        for weight in of.parameters():
+            weight.add_(torch.randn(weight.shape, generator=random), alpha=moved)
+        return {"initial": initial, "moved": float(of(images).std(dim=0).mean())}

@@ -9,6 +9,7 @@ from thalweg.race.charts import Style, inline
 from thalweg.race.charts.panel import line_panel
 from thalweg.race.report.table import BAD, Cell, Table, number
 from thalweg.reproduce.gravity.exact import of
+from thalweg.reproduce.gravity.networks import TITLES
 from thalweg.reproduce.paper import Picture
 from thalweg.reproduce.records import Records
 
@@ -63,6 +64,7 @@ def exact_tables(records: Records) -> list[Table]:
     return [
         response_table(exact["response"]["damped"]),
         noise_table(exact["initial"]["vgg16"], exact["noise"]),
+        signal_table(exact["signal"]),
         damping_table(exact["damping"]["off"]),
         scaling_table(exact["scaling"]),
         momentum_table(exact["momentum"]),
@@ -97,6 +99,20 @@ def noise_table(rows: Sequence[Mapping[str, float | str]], noise: Mapping[str, M
     )
     heads = ["", "weights", "deviation", "Glorot's", "moved, t from 0", "moved, t from 1"]
     return Table("start-noise", f"{caption}; moved is in initial deviations", heads, lines)
+
+
+def signal_table(rows: Mapping[str, Mapping[str, float]]) -> Table:
+    """What comes through the networks before and after the start noise."""
+    lines = []
+    for name, row in rows.items():
+        ratio = row["moved"] / row["initial"]
+        values = (number(row[key], 3) for key in ("initial", "moved"))
+        lines.append([Cell(TITLES[name]), *values, Cell(f"{ratio:.0f}", ratio)])
+    caption = (
+        "What tells random images apart at the logits, their deviation between images: with the initial weights, and "
+        "once the start noise has moved them"
+    )
+    return Table("signal", caption, ["", "initial", "moved", "times"], lines)
 
 
 def damping_table(rows: Sequence[Mapping[str, float]]) -> Table:

@@ -8,6 +8,7 @@ damping comes to.
 - "displacement": by beta S with t from 0, and from 1.
 - "initial": by network the rows of `architecture.initial_weights`; "below": by network and first t what
   `architecture.below` gives.
+- "signal": for VGG16 and the narrow one what `architecture.signal` gives.
 - "momentum": what `undamped.beside_momentum` gives.
 """
 
@@ -16,8 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from thalweg.reproduce.claims import claims_of
 from thalweg.reproduce.gravity import architecture, equations, undamped
+from thalweg.reproduce.gravity.networks import build
 from thalweg.reproduce.paper import Options, Part, Tell
 from thalweg.reproduce.records import Measured, Records
 
@@ -54,6 +58,13 @@ def run(options: Options, tell: Tell, scale: Scale | None = None) -> Records:
         "below": {
             name: {t: architecture.below(rows, of["displaced"]) for t, of in noise.items()}
             for name, rows in initial.items()
+        },
+        "signal": {
+            name: architecture.signal(network, size, noise["0"]["displaced"])
+            for name, network, size in (
+                ("vgg16", networks["vgg16"], 32),
+                ("vgg16_narrow", build("vgg16_narrow", 3, 16, 10, False, torch.Generator().manual_seed(0)), 16),
+            )
         },
         "momentum": undamped.beside_momentum(scale.steps, scale.seeds),
     }
