@@ -47,7 +47,7 @@ class Scale:
 
 
 FULL = Scale(2000, IMAGES, 10, Effort(seeds=10, draws=6, studies=2))
-QUICK = Scale(800, IMAGES, 8, Effort(seeds=8, draws=4, studies=2))
+QUICK = Scale(600, ("fashion_mnist",), 8, Effort(seeds=8, draws=4, studies=2))
 
 
 def methods() -> list[Method]:
