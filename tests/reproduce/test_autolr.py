@@ -14,10 +14,10 @@ from thalweg.race.seeds import final_seed
 from thalweg.reproduce import Options, Records, paper_named, pixels
 from thalweg.reproduce.autolr import exact, images, published, trials
 from thalweg.reproduce.autolr.phenotypes import ADES, SIGN, A, B, apart, coefficients, streams, trajectory
-from thalweg.reproduce.autolr.recall import recall
 from thalweg.reproduce.autolr.toy import train
 from thalweg.reproduce.keras import keras_cnn
 from thalweg.reproduce.pixels import Amount, parts_of
+from thalweg.reproduce.recall import recall
 from thalweg.rules.gallery import find
 from thalweg.tasks import Examples
 from thalweg.tasks.models import keras_cifar_cnn, keras_mnist_cnn

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from thalweg.race.report.table import Table
-from thalweg.reproduce.autolr.recall import recall
 from thalweg.reproduce.fair import verdict_table
 from thalweg.reproduce.fair_races import Effort, cells, figures, image_task, plain
 from thalweg.reproduce.paper import Options, Part, Tell
 from thalweg.reproduce.races import raced
+from thalweg.reproduce.recall import recall
 from thalweg.reproduce.records import Measured, Records
 from thalweg.tasks import Task
 from thalweg.tasks.catalogue import find

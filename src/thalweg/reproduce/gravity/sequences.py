@@ -16,6 +16,7 @@ from thalweg.reproduce.fair import verdict_table
 from thalweg.reproduce.fair_races import Effort, cells, figures, plain, rates_table
 from thalweg.reproduce.paper import Options, Part, Tell
 from thalweg.reproduce.races import raced
+from thalweg.reproduce.recall import recall, recall_transformer
 from thalweg.reproduce.records import Records
 from thalweg.tasks import Task
 from thalweg.tasks.catalogue import find
@@ -27,6 +28,8 @@ BASELINE = "adam"
 CHARACTERS = "characters"
 LEARNT = 5.0  # points above an answer that does not look at the input, from where on scores say anything
 TITLES = {
+    "recall_transformer": "recall of a token, transformer",
+    "recall": "recall of a token, GRU",
     "modular_addition": "modular addition, transformer",
     "modular_addition_gru": "modular addition, GRU",
     CHARACTERS: "characters, transformer",
@@ -42,8 +45,12 @@ class Scale:
     effort: Effort
 
 
-FULL = Scale({"modular_addition": 120, "modular_addition_gru": 120, CHARACTERS: 20}, 16, Effort(10, 8, 2))
-QUICK = Scale({"modular_addition": 24, "modular_addition_gru": 24, CHARACTERS: 2}, 16, Effort(8, 3, 1))
+RECALL = {"recall_transformer": recall_transformer, "recall": recall}  # which small networks learn in seconds
+QUICK = Scale({"recall_transformer": 10, "recall": 10, CHARACTERS: 2}, 16, Effort(8, 3, 1))
+FULL = Scale(
+    {"modular_addition": 120, "modular_addition_gru": 120, "recall_transformer": 20, "recall": 20, CHARACTERS: 20}, 16,
+    Effort(10, 8, 2),
+)  # fmt: skip
 
 
 def text() -> str:
@@ -57,7 +64,7 @@ def text() -> str:
 def task_of(name: str, epochs: int, batch: int, folder: Path) -> Task:
     """A task at so many epochs. The text is written into `folder`, where the character model reads it."""
     if name != CHARACTERS:
-        return replace(find(name), epochs=epochs)
+        return replace(RECALL[name]() if name in RECALL else find(name), epochs=epochs)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "descriptions.txt"
     write_atomically(file, text())
