@@ -206,7 +206,7 @@ def test_what_is_at_its_defaults_has_nothing_to_search():
 
 def test_the_scale_of_the_fair_race_in_words():
     assert fair_race.QUICK.words == (
-        "800 images shrunk to half, the Keras networks, 8 epochs, 2 tunings of 4 draws, 8 paired seeds"
+        "600 images shrunk to half, the Keras networks, 8 epochs, 2 tunings of 4 draws, 8 paired seeds"
     )
 
 

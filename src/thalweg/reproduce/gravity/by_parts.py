@@ -137,13 +137,13 @@ def beyond_vision(e: Evidence) -> Judgement | None:
     return Judgement(verdict, "Gravity against Adam, both tuned, points: " + "; ".join(filter(None, [*told, nobody])))
 
 
-def defaults(e: Evidence) -> tuple[list[Comparison], str]:
-    """Gravity at its defaults against Gravity tuned, on the tasks of the fair race that somebody learns; and in
+def defaults(e: Evidence, baseline: str) -> tuple[list[Comparison], str]:
+    """Gravity at its defaults against a method tuned, on the tasks of the fair race that somebody learns; and in
     words."""
-    found = {task: compared(e.records, "Fair race", task, "accuracy", "gravity") for task in e.raced}
+    found = {task: compared(e.records, "Fair race", task, "accuracy", baseline) for task in e.raced}
     own = {task: of["gravity@defaults"] for task, of in found.items() if "gravity@defaults" in of}
     told = "; ".join(f"{task} {_difference(one)}" for task, one in own.items())
-    return list(own.values()), f"at its defaults against tuned by a fair race: {told}" if own else ""
+    return list(own.values()), f"against {shown(baseline)} tuned, {told}" if own else ""
 
 
 def same_in_races(e: Evidence) -> str:

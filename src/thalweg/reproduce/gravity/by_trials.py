@@ -18,23 +18,26 @@ SAME = 1.0  # point of accuracy, within which two methods are one
 
 
 def no_tuning(e: Evidence) -> Judgement | None:
-    """At its defaults against rates that were chosen by hand, and against itself tuned."""
-    tuned, told_tuned = defaults(e)
-    if not e.places and not tuned:
+    """At its defaults against rates that were chosen by hand, against itself tuned, and against others tuned."""
+    itself, *others = (defaults(e, name) for name in PUBLISHED)
+    if not e.places and not itself[0]:
         return None
     beside = {
         (place, other): e.less(place, "gravity", other, "best_accuracy") for place in e.settled for other in OTHERS
     }
     found = {key: one for key, one in beside.items() if one is not None}
     behind = [f"{_named(place)}, less {shown(other)} {one}" for (place, other), one in found.items() if one.below]
-    kept = [not behind] * bool(found) + [all(one.verdict != "worse" for one in tuned)] * bool(tuned)
-    verdict = UNDECIDED if len(kept) < 2 else HOLDS if all(kept) else PARTLY if any(kept) else FAILS
+    raced = [itself[0], [one for own, _ in others for one in own]]
+    kept = [not behind] * bool(found) + [all(one.verdict != "worse" for one in own) for own in raced if own]
+    verdict = UNDECIDED if len(kept) < 3 else HOLDS if all(kept) else PARTLY if any(kept) else FAILS
     ahead = sum(one.above for one in found.values())
     told = (
         f"of {len(found)} comparisons of best accuracy at the published rates Gravity is clearly ahead in {ahead} and "
         f"clearly behind in {len(behind)}" + (f" ({'; '.join(behind)})" if behind else "")
     )
-    return Judgement(verdict, "; ".join(filter(None, [told if found else "", told_tuned, _short(e)])))
+    fair = "; ".join(words for _, words in (itself, *others) if words)
+    races = f"at its defaults in the fair race: {fair}" if fair else ""
+    return Judgement(verdict, "; ".join(filter(None, [told if found else "", races, _short(e)])))
 
 
 def steadier(e: Evidence) -> Judgement | None:

@@ -39,7 +39,7 @@ STATEMENTS: tuple[Statement[Evidence], ...] = (
         "no tuning", "3.3",
         "there was no need to tune hyper-parameters to get better results",
         "at its defaults it is nowhere clearly behind Adam or RMSprop at their hand-picked rates, and in the fair race "
-        "nowhere worse than Gravity tuned; in part where one of the two",
+        "nowhere worse than Gravity tuned, nor than Adam or RMSprop tuned; in part where some of the three",
         by_trials.no_tuning,
     ),
     Statement(
