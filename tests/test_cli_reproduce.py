@@ -198,7 +198,7 @@ def test_all_papers_are_run_into_one_page_with_the_page_of_each_beside_it(folder
     assert "thalweg reproduce all --quick" in page
     for link in re.findall(r'href="(reproduce-[^"#]*)"', page):
         assert (folder / link).is_file()
-    counted = "9 printed numbers: 3 reproduced, 2 direction only, 2 under-specified, 2 not run"
+    counted = "9 published numbers: 3 reproduced, 2 direction only, 2 under-specified, 2 not run"
     assert f"earlier, {counted} made, {counted} Page: reproduce-all.html Markdown: docs" in words(done.stdout)
     assert runs == ["sets", "searches", "roots"]
 
@@ -285,6 +285,9 @@ BAD = {
         ("all", "--mixed-precision", "--device", "cuda"), "--mixed-precision is known to no part of made",
     ),
     "no GPU": (("made", "--device", "cuda"), "--device 'cuda' needs a GPU, and torch finds none here: give cpu"),
+    "a page of what no GPU has run": (
+        ("made", "--page-only", "--device", "cuda"), "has no finished part of made, full-cuda; run it first",
+    ),
     "out in no folder": (("made", "--out", "no/such.html"), "--out 'no/such.html' must be a file in a folder"),
     "out a folder": (("made", "--out", "empty"), "--out 'empty' must be a file in a folder that exists"),
     "records in no folder": (("made", "--records", "no/a.json"), "--records 'no/a.json' must be a file in a folder"),

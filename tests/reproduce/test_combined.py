@@ -127,7 +127,8 @@ def test_it_says_how_much_was_run_and_the_time_on_each_machine(made):
 
 def test_the_page_says_it_in_short_and_links_to_the_pages_of_all(made):
     short = (
-        "Of 9 printed numbers 7 were measured again as they were printed: 3 are reproduced, 2 in their direction only."
+        "Of 9 published numbers 7 were measured again as they were published: 3 are reproduced, 2 in their direction "
+        "only."
     )
     assert in_short([made]) == short
     page = combined_html([made], "beside")

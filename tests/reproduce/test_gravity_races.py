@@ -10,6 +10,7 @@ import torch
 
 from thalweg.optim import RuleOptimizer
 from thalweg.race.method import method_named
+from thalweg.race.statistics import against
 from thalweg.reproduce import Measured, Options, Records, pixels
 from thalweg.reproduce.fair_races import Effort, untuned
 from thalweg.reproduce.gravity import beta, choices, fair_race, overflow, rates, sequences, starts
@@ -152,7 +153,6 @@ def test_what_is_asked_of_the_averages():
     assert beta.fallen(records, "digits", "gravity", 0.1) == [1, 4]
     assert beta.fallen(records, "digits", "gravity", 0.5) == [4, math.inf]
     assert beta.finite(records, "digits_deep", "sgd") == [1, 1, 0.5]
-    assert beta.below_start(records, "digits_deep", "sgd") == [1, 1, 0]
     assert beta.learnt(records, "digits_deep", "sgd") == [1, 0.5, 0]
     assert beta.largest(records, "digits_deep", beta.finite(records, "digits_deep", "sgd")) == 1.0
     nothing = Records("gravity", ())
@@ -206,8 +206,26 @@ def test_what_is_at_its_defaults_has_nothing_to_search():
 
 def test_the_scale_of_the_fair_race_in_words():
     assert fair_race.QUICK.words == (
-        "600 images shrunk to half, the Keras networks, 8 epochs, 2 tunings of 4 draws, 8 paired seeds"
+        "600 images shrunk to half, the Keras networks, 8 epochs, 2 tunings of 4 draws, 9 paired seeds"
     )
+
+
+@pytest.mark.parametrize(
+    ("scales", "compared"),
+    [
+        ((fair_race.QUICK, fair_race.FULL), len(fair_race.COLUMNS)),
+        ((choices.QUICK, choices.FULL), len(choices.METHODS)),
+        ((sequences.QUICK, sequences.FULL), len(sequences.METHODS)),
+    ],
+    ids=["fair", "choices", "sequences"],
+)
+def test_seeds_are_enough_for_verdicts(scales, compared):
+    """Where one method is ahead of the baseline on every seed, and the others are as good, it is found better."""
+    for scale in scales:
+        base = [0.1 * i for i in range(scale.effort.seeds)]
+        scores = {"baseline": base, "ahead": [5 + 1.1 * each for each in base]}
+        scores |= {f"even {i}": base for i in range(compared - len(scores))}
+        assert against(scores, "baseline", 0.5)["ahead"].verdict == "better"
 
 
 def test_a_tiny_fair_race(tmp_path, monkeypatch):

@@ -125,6 +125,7 @@ CASES = {
         (trained(shake={"gravity": 0.5}), FAILS),
         (trained(shake={"gravity": 0.01}, **ALL_CUT), UNDECIDED),
         (trained(shake={"gravity": 0.01}, adam=10), UNDECIDED),  # Adam learns nothing
+        (trained(loss=math.inf), UNDECIDED),  # all have diverged
     ],
     # In the authors' own histories another method is ahead in both figures of 20 classes.
     "many classes": [({}, PARTLY), (trained("cifar100_fine", **COARSE), PARTLY)],
@@ -216,6 +217,16 @@ def test_methods_are_paired_by_seed():
     ours, theirs = (found.values(place, method, "best_accuracy") for method in ("gravity", "adam"))
     difference = found.less(place, "gravity", "adam", "best_accuracy")
     assert difference.mean == pytest.approx(sum(a - b for a, b in zip(ours, theirs, strict=True)) / 5)
+
+
+def test_a_loss_that_does_not_move_oscillates_less_than_any_and_decides_nothing():
+    """Its logarithm is not finite: of one such seed no interval is known."""
+    found = trained()
+    for trial in found["fashion_mnist keras_cnn"]["gravity"]:
+        trial["loss"] = [1.0] * 8
+    judgement = BY_NAME["steadier"].judged(Evidence(records(found)))
+    assert judgement.verdict == UNDECIDED
+    assert "not finite on every seed" in judgement.because
 
 
 def test_the_published_histories_are_there_for_every_figure_and_method():

@@ -15,6 +15,7 @@ from reproduce.made import LOST, RECORDS, WORDS, made_paper
 
 import thalweg
 from thalweg.reproduce import PAPERS, Records, paper_named
+from thalweg.reproduce.facts import comparisons_table
 from thalweg.reproduce.layout import published
 from thalweg.reproduce.markdown import SIGNS, markdown, pictures, write_markdown
 from thalweg.reproduce.notation import claimed, measured
@@ -121,6 +122,14 @@ def test_a_comparison_is_counted_by_both_protocols(paper):
     assert table_1.protocol == {"same": 2}
     assert table_1.fair == {"opposite": 1, "": 1}
     assert (supplement.quantity, supplement.claimed, supplement.protocol) == ("value", 1, {"unclear": 1})
+
+
+def test_comparisons_of_a_table_that_was_not_run_are_no_lines(paper):
+    whole = comparisons_table(comparisons(paper, RECORDS))
+    alone = Records("made", tuple(one for one in RECORDS.measured if one.table == "I"))
+    assert [row[0].text for row in whole.rows] == ["Table I", "Supplementary table 2"]
+    assert comparisons_table(comparisons(paper, alone)).rows == whole.rows[:1]
+    assert comparisons_table(comparisons(paper, Records("made", ()))) is None
 
 
 def test_remarks_are_said_once_and_marked_where_they_belong(paper):

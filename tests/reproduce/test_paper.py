@@ -73,6 +73,16 @@ def test_quick_and_full_are_kept_apart(paper, options, runs):
     assert runs == [("sets", "full"), ("sets", "quick")]
 
 
+def test_devices_are_kept_apart(paper, options, runs):
+    """On a GPU some parts do more: what the CPU has finished does not stand for it."""
+    paper.run(options, print, ("sets",))
+    on_gpu = replace(options, device="cuda")
+    assert paper.stored(on_gpu).measured == ()
+    assert paper.run(on_gpu, print, ("sets",)).settings["parts"]["sets"]["device"] == "cuda"
+    assert [name for name, _ in runs] == ["sets", "sets"]
+    assert {path.name for path in options.store.iterdir()} == {"made-sets-full.json", "made-sets-full-cuda.json"}
+
+
 def test_mixed_precision_is_kept_apart_of_parts_that_know_how_and_said(paper, options, runs):
     first, second, third = paper.parts
     paper = replace(paper, parts=(replace(first, mixed_precision=True), second, third))

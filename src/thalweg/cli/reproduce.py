@@ -113,7 +113,9 @@ def _one(
     else:
         before = reproducing.made_before(paper, how)
         if before is None:
-            refuse("--page-only", how.store, f"has no finished part of {shown(paper.name)}, {how.scale}; run it first")
+            refuse(
+                "--page-only", how.store, f"has no finished part of {shown(paper.name)}, {how.kept_as}; run it first"
+            )
         found = before
     _write(paper, found, out, markdown, None if page_only else records)
     if paper.claims:
@@ -163,7 +165,7 @@ def _options(
 
     if not page_only and (why := writable(store)):
         refuse("--store", store, why)
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not page_only and not torch.cuda.is_available():
         refuse("--device", device, "needs a GPU, and torch finds none here: give cpu")
     return Options(quick, store, data_dir, workers or available_cpus(), device, mixed_precision)
 
@@ -253,6 +255,8 @@ def _check_all(part: Sequence[str] | None, records: Path | None, out: Path) -> N
     folder = pages_folder(out)
     if folder.exists() and not folder.is_dir():
         refuse("--out", out, f"needs a folder {folder} for the papers' own pages, but that is a file")
+    if folder.exists():
+        _check_writable("--out", folder)
 
 
 def _check_mixed(papers: Sequence["Paper"], device: str) -> None:

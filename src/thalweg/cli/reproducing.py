@@ -75,7 +75,7 @@ def made_before(paper: "Paper", how: "Options") -> "Records | None":
     try:
         found = paper.stored(how)
         if found.settings.get("parts"):
-            say(f"From what {how.store} has of {shown(paper.name)}, {how.scale}.")
+            say(f"From what {how.store} has of {shown(paper.name)}, {how.kept_as}.")
             return found
         committed = paper.committed()
     except ValueError as error:
@@ -184,7 +184,9 @@ def _tried(paper: "Paper", how: "Options", progress: Progress) -> tuple["Records
 
 
 def _kept(how: "Options") -> str:
-    return f"finished parts and trials are kept in {how.store}, and the same command goes on from there"
+    """Where it goes on from; a part that is no race begins anew."""
+    kept = f"finished parts, and finished trials of races, are kept in {how.store}"
+    return f"{kept}, and the same command goes on from there"
 
 
 def _finished(paper: "Paper", how: "Options") -> str:

@@ -20,7 +20,7 @@ from thalweg.reproduce.statements import FAILS, HOLDS, NOT_MEASURED, PARTLY, VER
 from thalweg.reproduce.summary import ALL, counts, own_comparisons
 from thalweg.reproduce.verdicts import ABSENT, DIRECTION, REPRODUCED, WORDS
 
-NUMBERS, STATEMENTS = "printed numbers", "statements"
+NUMBERS, STATEMENTS = "published numbers", "statements"
 # What is said of a printed number and of a statement, side by side: both go from yes to unknown.
 OUTCOMES = {pair: f"{pair[0]} / {pair[1]}" for pair in zip(WORDS, VERDICTS, strict=True)}
 BARS = "Printed numbers and statements of each paper by verdict, in per cent"
@@ -86,14 +86,13 @@ def in_short(found: Sequence[Found]) -> str:
     said = []
     if words:
         said.append(
-            f"Of {plural(words.total(), 'printed number')} {words.total() - words[ABSENT]:,} were measured again as "
-            f"they were printed: {words[REPRODUCED]:,} are reproduced, {words[DIRECTION]:,} in their direction only."
+            f"Of {plural(words.total(), 'published number')} {words.total() - words[ABSENT]:,} were measured again as "
+            f"they were published: {words[REPRODUCED]:,} are reproduced, {words[DIRECTION]:,} in their direction only."
         )
     if verdicts:
         said.append(
             f"Of {plural(verdicts.total(), 'statement')} in words {verdicts.total() - verdicts[NOT_MEASURED]:,} were "
-            f"held against measurements: {verdicts[HOLDS]:,} hold, {verdicts[PARTLY]:,} in part, {verdicts[FAILS]:,} "
-            "do not."
+            f"judged: {verdicts[HOLDS]:,} hold, {verdicts[PARTLY]:,} in part, {verdicts[FAILS]:,} do not."
         )
     return " ".join(said)
 

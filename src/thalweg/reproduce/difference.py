@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -14,16 +15,22 @@ from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, UNDECIDED
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean over seeds, and its 95 % interval; of fewer than six seeds Student's, else corrected BCa."""
+    """A mean over seeds, and its 95 % interval; of fewer than six seeds Student's, else corrected BCa. Where a seed's
+    number is not finite nothing is known: all three are not a number, neither above nor below nothing.
+
+    Of a family of comparisons, of which one that is clear decides, the intervals are wider (Bonferroni): all of them
+    hold together in 95 of 100 cases."""
 
     mean: float
     low: float
     high: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Difference:
-        """That of numbers, one a seed."""
-        low, high = mean_interval(np.asarray(values, dtype=float))
+    def of(cls, values: Sequence[float], family: int = 1) -> Difference:
+        """That of numbers, one a seed; `family` is of how many comparisons it is one."""
+        if not all(map(math.isfinite, values)):
+            return cls(math.nan, math.nan, math.nan)
+        low, high = mean_interval(np.asarray(values, dtype=float), 1 - 0.05 / family)
         return cls(fmean(values), float(low), float(high))
 
     @property
@@ -37,6 +44,8 @@ class Difference:
         return self.high < 0
 
     def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return "not finite on every seed"
         return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]".replace("-", "−")
 
 

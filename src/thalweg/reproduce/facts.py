@@ -93,7 +93,9 @@ def summary_table(paper: Paper, records: Records) -> Table:
 
 
 def comparisons_table(found: Sequence[Comparisons]) -> Table | None:
-    """Whether what a paper sets beside each other differs as it says; None where it sets nothing so."""
+    """Whether what a paper sets beside each other differs as it says, without the tables of which no comparison was
+    measured; None where there is none left."""
+    measured = {one.table for one in found if _made(one.protocol) or _made(one.fair)}
     rows = [
         [
             Cell("All" if one.table == ALL else title_of(one.table)),
@@ -103,6 +105,7 @@ def comparisons_table(found: Sequence[Comparisons]) -> Table | None:
             *(_held(counted, word) for counted in (one.protocol, one.fair) for word in (SAME, OPPOSITE, UNCLEAR)),
         ]
         for one in found
+        if one.table in measured
     ]
     ways = [f"{way}: {kind}" for way in ("Theirs", "Fair") for kind in ("as claimed", "opposite", "unclear")]
     caption = "Do the claimed differences hold, by the paper's protocol (theirs) and by the fair one?"
@@ -136,8 +139,12 @@ def _number(value: int) -> Cell:
 
 def _held(counted: Mapping[str, int], word: str) -> Cell:
     """How many comparisons came out so; a dash where none was made."""
-    made = sum(number for way, number in counted.items() if way)
-    return Cell(str(counted.get(word, 0)), counted.get(word, 0)) if made else Cell(NONE, math.nan)
+    return Cell(str(counted.get(word, 0)), counted.get(word, 0)) if _made(counted) else Cell(NONE, math.nan)
+
+
+def _made(counted: Mapping[str, int]) -> int:
+    """How many comparisons were made at all."""
+    return sum(number for way, number in counted.items() if way)
 
 
 def _flat(value: Any, name: str = "", depth: int = 2) -> Iterator[tuple[str, str]]:

@@ -28,8 +28,9 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Effort:
-    """How a race tunes and how many seeds it has. Fewer than 8 decide nothing about five methods beside another one
-    (Holm); of one study the luck of its draws is in no interval."""
+    """How a race tunes and how many seeds it has. Of n seeds the smallest p is 2^(1-n), which Holm multiplies by the
+    number of methods beside the baseline: 8 decide nothing about seven methods, 9 do. Of one study the luck of its
+    draws is in no interval."""
 
     seeds: int
     draws: int

@@ -40,6 +40,11 @@ class Options:
         """In a word; results of different scales are kept apart."""
         return "quick" if self.quick else "full"
 
+    @property
+    def kept_as(self) -> str:
+        """What results are kept by: the scale and, where it is not the CPU, the device, on which some parts do more."""
+        return self.scale if self.device == "cpu" else f"{self.scale}-{self.device}"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -193,7 +198,7 @@ class Paper:
 
     def _file(self, part: Part, options: Options) -> Path:
         mixed = "-mixed" if _is_mixed(part, options) else ""
-        return options.store / f"{self.name}-{part.name}-{options.scale}{mixed}.json"
+        return options.store / f"{self.name}-{part.name}-{options.kept_as}{mixed}.json"
 
 
 def _is_mixed(part: Part, options: Options) -> bool:

@@ -28,7 +28,7 @@ def raced(
         tasks,
         methods,
         baseline=baseline,
-        store=options.store / "races" / f"{name}-{'quick' if options.quick else 'full'}",
+        store=options.store / "races" / f"{name}-{options.kept_as}",
         workers=options.workers,
         device=options.device,
         on_progress=_telling(tell, name, len(tasks)),

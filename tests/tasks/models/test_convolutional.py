@@ -53,5 +53,8 @@ def test_vgg_halves_the_image_five_times_and_has_as_many_layers_as_its_name_says
         layers = list(vgg(depth, generator()))
         assert sum(isinstance(layer, (nn.Conv2d, nn.Linear)) for layer in layers) == depth
         assert sum(isinstance(layer, nn.MaxPool2d) for layer in layers) == 5
+    for wrong in ({"narrower": 0}, {"narrower": 3}, {"size": 28}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be a power of two"):
+            vgg(16, generator, **wrong)
     with pytest.raises(ValueError, match="depth must be one of 16, 19, got 11"):
         vgg(11, generator())

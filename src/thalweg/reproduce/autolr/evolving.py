@@ -28,7 +28,7 @@ def by_thalweg(setting: Setting, number: int, options: Options, tell: Tell) -> R
         population=setting.population, batch=setting.population, tournament=setting.tournament,
         crossover=setting.crossover, edits=setting.mutation, elites=setting.elitism, trials=setting.trainings,
         floor=setting.least, away=["none"], controls=False, race=False, finalists=1, choices=1, tests=TESTS,
-        store=options.store / "evolutions" / f"{options.scale}-{number}", workers=options.workers,
+        store=options.store / "evolutions" / f"{options.kept_as}-{number}", workers=options.workers,
         device=options.device, on_progress=lambda told: tell(f"run {number + 1}, {told.doing}: {told.candidates:,}"),
     )  # fmt: skip
     last = result.history[-1]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
 
 from thalweg.names import shown
-from thalweg.race.charts import Style, inline
-from thalweg.race.charts.panel import line_panel
+from thalweg.race.charts import Style
 from thalweg.race.charts.scale import extent, padded
 from thalweg.reproduce.autolr.evidence import Evidence
 from thalweg.reproduce.autolr.evolution import evolution_pictures
 from thalweg.reproduce.autolr.images import TITLES
 from thalweg.reproduce.autolr.sensitivity import MIDDLE
+from thalweg.reproduce.curve_picture import Points, curve_picture
 from thalweg.reproduce.paper import Picture
 from thalweg.reproduce.records import Records
 
@@ -53,20 +53,9 @@ def _rates(evidence: Evidence, task: str) -> Picture:
     return _lines(curves, title, caption, "learning rate, as a multiple", log_x=True)
 
 
-def _lines(
-    curves: Mapping[str, Sequence[tuple[float, float]]], title: str, caption: str, x: str, *, log_x: bool
-) -> Picture:
-    low, high = extent([value for points in curves.values() for _, value in points])
-    across = [at for points in curves.values() for at, _ in points]
+def _lines(curves: Mapping[str, Points], title: str, caption: str, x: str, *, log_x: bool) -> Picture:
+    limits = padded(*extent([value for points in curves.values() for _, value in points]))
     texts = {method: f"{shown(method)}: {points[-1][1]:.1f}" for method, points in curves.items()}
-    panel = line_panel(
-        title, (min(across), max(across)), padded(low, high), list(texts.values()), log_x=log_x, whole_x=not log_x,
-        x_label=x, y_label="%",
-    )  # fmt: skip
-    ends = {}
-    for method, points in curves.items():
-        at, values = zip(*points, strict=True)
-        panel.curve(at, values, STYLES[method].variable, 1.6, STYLES[method].dashes)
-        ends[method] = (float(panel.x.at(at[-1])), float(panel.y.at(values[-1])))
-    panel.ends(ends, texts, STYLES)
-    return Picture(title, inline(panel.sheet.figure, title), caption)
+    return curve_picture(
+        title, caption, curves, limits, texts, STYLES, log_x=log_x, whole_x=not log_x, x_label=x, y_label="%"
+    )

@@ -38,9 +38,9 @@ NOTES = (
     "The random start moves every weight and every bias by a normal number of standard deviation 0.019 in the first "
     "steps, whatever the gradient. The initial weights of VGG's largest layers have 0.015: the start noise is another "
     "initialisation. Glorot's weights halve the variance of a signal at every ReLU, so that next to nothing of what "
-    "tells images apart comes through 16 layers; with the noise on top of them it is nearly 200 times as much in "
-    "VGG16, and a few times in a narrow one, whose own weights are larger. So a narrow VGG16 says little of how "
-    "Gravity trains a wide one.",
+    "tells images apart comes through 16 layers; with the noise on top of them it is more than a hundred times as much "
+    "in VGG16, and less than twice as much in a narrow one, whose own weights are larger. So a narrow VGG16 says "
+    "little of how Gravity trains a wide one.",
     "Gravity has the same hyperparameters everywhere. The learning rates of Adam and RMSprop were picked by hand for "
     "each data set and network (Table 5) and are used here as printed; the smaller networks have those of VGG16. Each"
     " published cell is one run, without a seed. The set that is watched each epoch, and of which best accuracies "

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from thalweg.names import shown
-from thalweg.race.charts import Style, inline
-from thalweg.race.charts.panel import line_panel
+from thalweg.race.charts import Style
 from thalweg.race.charts.scale import extent, padded
 from thalweg.race.report.table import BAD, Cell, Table
+from thalweg.reproduce.curve_picture import curve_picture
 from thalweg.reproduce.gravity import overflow, rates, starts
 from thalweg.reproduce.paper import Options, Part, Picture, Tell
 from thalweg.reproduce.records import Records
@@ -93,15 +93,6 @@ def fallen(records: Records, network: str, variant: str, share: float) -> list[f
 def finite(records: Records, problem: str, method: str) -> list[float]:
     """The share of seeds, for each learning rate, whose training ends at a finite loss."""
     return [_share(map(math.isfinite, losses)) for losses in _by_rate(records, problem, method)]
-
-
-def below_start(records: Records, problem: str, method: str) -> list[float]:
-    """The share of seeds, for each learning rate, whose training ends at a lower loss than it began with."""
-    starts_ = records.figures.get("beta", {}).get("rates", {}).get(problem, {}).get("start", ())
-    return [
-        _share(end < start for end, start in zip(losses, starts_, strict=True))
-        for losses in _by_rate(records, problem, method)
-    ]
 
 
 def learnt(records: Records, problem: str, method: str) -> list[float]:
@@ -220,18 +211,13 @@ def _curves(at: Sequence[int], curves: Mapping[str, Sequence[Sequence[float]]], 
     most = LARGEST_DRAWN * next(iter(medians.values()))[0]
     low, high = extent([loss for own in medians.values() for loss in own if loss < most], log=True)
     texts = {name: f"{shown(name)}: {own[-1]:.3g}" for name, own in medians.items()}
-    panel = line_panel(
-        title, (0, at[-1]), padded(low, high, log=True), list(texts.values()), log_y=True, whole_x=True,
-        x_label="step", y_label="training loss",
-    )  # fmt: skip
-    drawn = {name: Style(place, 0) for place, name in enumerate(medians)}
-    ends = {}
-    for name, own in medians.items():
-        panel.curve(at, own, drawn[name].variable)
-        ends[name] = (float(panel.x.at(at[-1])), float(panel.y.at(own[-1])))
-    panel.ends(ends, texts, drawn)
+    points = {name: list(zip(at, own, strict=True)) for name, own in medians.items()}
+    styles = {name: Style(place, 0) for place, name in enumerate(medians)}
     caption = "The median over seeds of the loss over the whole training part; the numbers are those of the last step."
-    return Picture(title, inline(panel.sheet.figure, title), caption)
+    return curve_picture(
+        title, caption, points, padded(low, high, log=True), texts, styles, log_y=True, whole_x=True, x_label="step",
+        y_label="training loss",
+    )  # fmt: skip
 
 
 PART = Part(
@@ -242,5 +228,5 @@ PART = Part(
     (),
     run,
     figures=("7",),
-    quick_minutes=0.4,
+    quick_minutes=0.5,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from thalweg.names import shown
 from thalweg.race.charts.scale import number
 from thalweg.reproduce.difference import Difference
-from thalweg.reproduce.gravity.evidence import OTHERS, Evidence, Place
-from thalweg.reproduce.gravity.images import CLASSES, FIGURES, TITLES
+from thalweg.reproduce.gravity.evidence import OTHERS, Evidence, Place, named
+from thalweg.reproduce.gravity.images import CLASSES, FIGURES
 from thalweg.reproduce.gravity.networks import TITLES as NETWORKS
 from thalweg.reproduce.layout import in_words
 from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, Judge, Judgement
@@ -41,7 +42,7 @@ def ordered(data: str, network: str, *orders: Order) -> Judge[Evidence]:
     def judge(e: Evidence) -> Judgement | None:
         histories = [(order, e.history((data, network), order.quantity)) for order in orders]
         held = [order.holds(values) for order, values in histories]
-        ours = [one for order in orders for one in _differences(e, data, order)]
+        ours = _differences(e, [data], orders)
         against = any(one.contradicts for one in ours)
         verdict = HOLDS if all(held) and not against else PARTLY if any(held) else FAILS
         told = "; ".join(_values(order.quantity, values) for order, values in histories)
@@ -56,11 +57,11 @@ def many_classes(e: Evidence) -> Judgement | None:
     places = [place for place in FIGURES if CLASSES[place[0]] > 10]
     order = Order("gravity", "more", "best_accuracy")
     histories = {place: e.history(place, order.quantity) for place in places}
-    ours = [one for data in dict.fromkeys(data for data, _ in places) for one in _differences(e, data, order)]
+    ours = _differences(e, {data for data, _ in places}, [order])
     held = [order.holds(values) for values in histories.values()]
     against = any(one.contradicts for one in ours)
     verdict = HOLDS if all(held) and not against else PARTLY if any(held) else FAILS
-    told = "; ".join(f"{_named(place)}: {_values(order.quantity, values)}" for place, values in histories.items())
+    told = "; ".join(f"{named(place)}: {_values(order.quantity, values)}" for place, values in histories.items())
     here = "; ".join(map(str, ours)) or "nothing that decides it was run on CIFAR-100"
     return Judgement(verdict, f"the authors' own histories, one run each: {told}. Here: {here}")
 
@@ -84,19 +85,16 @@ class Ours:
         return f"{in_words(self.order.quantity)}, {NETWORKS[self.place[1]]}, {less}: {self.difference}"
 
 
-def _differences(e: Evidence, data: str, order: Order) -> list[Ours]:
+def _differences(e: Evidence, sets: Collection[str], orders: Sequence[Order]) -> list[Ours]:
+    """Of all that our trials on these data sets say of the orders, as one family."""
+    wanted = [(p, order, other) for order in orders for p in e.settled if p[0] in sets for other in order.others]
     found = []
-    for place in e.settled:
-        for other in order.others if place[0] == data else ():
-            difference = e.less(place, order.method, other, order.quantity)
-            found += [Ours(place, order, other, difference)] if difference is not None else []
+    for place, order, other in wanted:
+        difference = e.less(place, order.method, other, order.quantity, len(wanted))
+        found += [Ours(place, order, other, difference)] if difference is not None else []
     return found
 
 
 def _values(quantity: str, values: dict[str, float]) -> str:
     listed = ", ".join(f"{shown(method)} {number(float(f'{value:.4g}'))}" for method, value in values.items())
     return f"{in_words(quantity)} {listed}"
-
-
-def _named(place: Place) -> str:
-    return f"{TITLES[place[0]]}, {NETWORKS[place[1]]}"

@@ -11,7 +11,7 @@ from thalweg.race.statistics import Comparison
 from thalweg.reproduce.claims import claims_of
 from thalweg.reproduce.difference import Difference
 from thalweg.reproduce.fair import compared
-from thalweg.reproduce.gravity import beta, choices, sequences
+from thalweg.reproduce.gravity import beta, choices, fair_race, sequences
 from thalweg.reproduce.gravity.evidence import Evidence
 from thalweg.reproduce.gravity.starts import BETAS, FIXED
 from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, UNDECIDED, Judgement, listed
@@ -50,7 +50,8 @@ def overflow(e: Evidence) -> Judgement | None:
         verdict,
         "on gradients that are always 1, with the corrected V averaged on, as it is printed, float32 "
         + (f"overflows {steps}" if printed else "does not overflow")
-        + f"; corrected as in Adam, apart from V, it is off by at most {off:.1g}, which is no overflow",
+        + "; corrected as in Adam, apart from V, it "
+        + ("overflows too" if corrected else f"is off by at most {off:.1g}, which is no overflow"),
     )
 
 
@@ -89,7 +90,7 @@ def choice_of_m(e: Evidence) -> Judgement | None:
     else:
         verdict = FAILS if set(words) == {"equivalent"} else UNDECIDED
     theirs = {c.row: c.value for c in claims_of("gravity") if c.table == "Repository, m" and c.value is not None}
-    each = "; ".join(f"{shown(method)} on {task}: {_difference(one)}" for (task, method), one in found.items())
+    each = "; ".join(f"{shown(method)} on {shown(task)}: {_difference(one)}" for (task, method), one in found.items())
     return Judgement(
         verdict,
         f"against it, tuned alike, others are {better} times better and {worse} times worse of {len(words)} ({each}); "
@@ -140,9 +141,9 @@ def beyond_vision(e: Evidence) -> Judgement | None:
 def defaults(e: Evidence, baseline: str) -> tuple[list[Comparison], str]:
     """Gravity at its defaults against a method tuned, on the tasks of the fair race that somebody learns; and in
     words."""
-    found = {task: compared(e.records, "Fair race", task, "accuracy", baseline) for task in e.raced}
+    found = {task: compared(e.records, fair_race.TABLE, task, "accuracy", baseline) for task in e.raced}
     own = {task: of["gravity@defaults"] for task, of in found.items() if "gravity@defaults" in of}
-    told = "; ".join(f"{task} {_difference(one)}" for task, one in own.items())
+    told = "; ".join(f"{shown(task)} {_difference(one)}" for task, one in own.items())
     return list(own.values()), f"against {shown(baseline)} tuned, {told}" if own else ""
 
 
@@ -150,8 +151,8 @@ def same_in_races(e: Evidence) -> str:
     """Gravity against what it is without damping, tuned alike, in words."""
     told = []
     for task in e.raced:
-        one = compared(e.records, "Fair race", task, "accuracy", "gravity_ema_noise").get("gravity")
-        told += [f"{task} {_difference(one)}"] if one is not None else []
+        one = compared(e.records, fair_race.TABLE, task, "accuracy", "gravity_ema_noise").get("gravity")
+        told += [f"{shown(task)} {_difference(one)}"] if one is not None else []
     return f"tuned by one budget: {'; '.join(told)}" if told else ""
 
 

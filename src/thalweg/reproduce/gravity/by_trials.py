@@ -8,9 +8,7 @@ from statistics import fmean
 from thalweg.names import shown
 from thalweg.reproduce.difference import all_above
 from thalweg.reproduce.gravity.by_parts import defaults, same_in_races
-from thalweg.reproduce.gravity.evidence import OTHERS, PUBLISHED, Curves, Evidence, Place, oscillation
-from thalweg.reproduce.gravity.images import TITLES
-from thalweg.reproduce.gravity.networks import TITLES as NETWORKS
+from thalweg.reproduce.gravity.evidence import OTHERS, PUBLISHED, Curves, Evidence, named, oscillation
 from thalweg.reproduce.statements import FAILS, HOLDS, PARTLY, UNDECIDED, Judgement
 
 NOISY, STILL = "gravity_ema_noise", "gravity_ema"  # what differs in the random start alone
@@ -22,11 +20,10 @@ def no_tuning(e: Evidence) -> Judgement | None:
     itself, *others = (defaults(e, name) for name in PUBLISHED)
     if not e.places and not itself[0]:
         return None
-    beside = {
-        (place, other): e.less(place, "gravity", other, "best_accuracy") for place in e.settled for other in OTHERS
-    }
+    pairs = [(place, other) for place in e.settled for other in OTHERS]
+    beside = {pair: e.less(pair[0], "gravity", pair[1], "best_accuracy", len(pairs)) for pair in pairs}
     found = {key: one for key, one in beside.items() if one is not None}
-    behind = [f"{_named(place)}, less {shown(other)} {one}" for (place, other), one in found.items() if one.below]
+    behind = [f"{named(place)}, less {shown(other)} {one}" for (place, other), one in found.items() if one.below]
     raced = [itself[0], [one for own, _ in others for one in own]]
     kept = [not behind] * bool(found) + [all(one.verdict != "worse" for one in own) for own in raced if own]
     verdict = UNDECIDED if len(kept) < 3 else HOLDS if all(kept) else PARTLY if any(kept) else FAILS
@@ -52,7 +49,7 @@ def steadier(e: Evidence) -> Judgement | None:
     verdict = PARTLY if above and below else all_above(list(differences.values()))
     told = "; ".join(f"{shown(other)} less Gravity {one}" for other, one in differences.items())
     each = "; ".join(
-        f"{_named(place)}: "
+        f"{named(place)}: "
         + ", ".join(f"{shown(m)} {100 * fmean(e.measured(place, m, oscillation)):.1f} %" for m in PUBLISHED)
         for place in e.settled
     )
@@ -70,8 +67,8 @@ def start_noise(e: Evidence) -> Judgement | None:
     verdict = UNDECIDED
     if above or below:
         verdict = HOLDS if above == len(found) else PARTLY if above else FAILS
-    told = "; ".join(f"{_named(place)} {one}" for place, one in found.items())
-    idle = [_named(place) for place in e.places if place not in places]
+    told = "; ".join(f"{named(place)} {one}" for place, one in found.items())
+    idle = [named(place) for place in e.places if place not in places]
     nobody = f"; neither learns on {', '.join(idle)}" if idle else ""
     return Judgement(verdict, f"training loss of the first epoch without the noise less that with it: {told}{nobody}")
 
@@ -84,7 +81,7 @@ def another_algorithm(e: Evidence) -> Judgement | None:
         return None
     verdict = FAILS if one.low > -SAME and one.high < SAME else HOLDS if one.above or one.below else UNDECIDED
     each = "; ".join(
-        f"{_named(place)} {e.less(place, 'gravity', 'gravity_ema_noise', 'best_accuracy')}" for place in places
+        f"{named(place)} {e.less(place, 'gravity', 'gravity_ema_noise', 'best_accuracy')}" for place in places
     )
     told = f"best accuracy of Gravity less that of EMA momentum with its random start: {one} points over all; {each}"
     momentum = e.figures("exact").get("momentum")
@@ -105,17 +102,14 @@ def _short(e: Evidence) -> str:
             if idle
             else f"too short, as {last} of {trials} trials are best in their last epoch"
         )
-        told.append(f"{_named(place)} decides nothing: {why}")
+        told.append(f"{named(place)} decides nothing: {why}")
     return "; ".join(told)
 
 
 def _log_oscillation(trial: Curves) -> float:
-    return math.log10(oscillation(trial))
+    of = oscillation(trial)
+    return math.log10(of) if of else -math.inf
 
 
 def _first_loss(trial: Curves) -> float:
     return trial["train_loss"][0]
-
-
-def _named(place: Place) -> str:
-    return f"{TITLES[place[0]]}, {NETWORKS[place[1]]}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from thalweg.race.charts import Style, inline
-from thalweg.race.charts.panel import line_panel
+from thalweg.race.charts import Style
 from thalweg.race.report.table import BAD, Cell, Table, number
+from thalweg.reproduce.curve_picture import curve_picture
 from thalweg.reproduce.gravity.exact import of
 from thalweg.reproduce.gravity.networks import TITLES
 from thalweg.reproduce.paper import Picture
@@ -38,9 +38,12 @@ def exact_pictures(records: Records) -> list[Picture]:
         "gradient descent does."
     )
     found = [
-        _lines(title, {name: (g, curves[name]) for name in styles}, styles, (-HIGHEST, HIGHEST), "g", "Δw", said)
+        curve_picture(
+            title, said, {name: list(zip(g, curves[name], strict=True)) for name in styles}, (-HIGHEST, HIGHEST),
+            {name: name for name in styles}, styles, x_label="g", y_label="Δw",
+        )
         for title, styles in RESPONSES.items()
-    ]
+    ]  # fmt: skip
     hats = exact["beta_hat"]
     averaged = {beta: [1 / (1 - value) for value in values] for beta, values in hats.items()}
     for title, values, y, log, text in (
@@ -50,9 +53,10 @@ def exact_pictures(records: Records) -> list[Picture]:
             "1/(1 − beta-hat), equation 24 with beta-hat for beta: how many data an average is said to be over.",
         ),
     ):  # fmt: skip
-        drawn = {f"β {beta}": (list(range(len(own))), own) for beta, own in values.items()}
+        drawn = {f"β {beta}": list(enumerate(own)) for beta, own in values.items()}
         styles = {f"β {beta}": style for beta, style in OF_BETA.items()}
-        found.append(_lines(title, drawn, styles, y, "t", "", text, log_y=log))
+        names = {name: name for name in drawn}
+        found.append(curve_picture(title, text, drawn, y, names, styles, log_y=log, x_label="t"))
     return found
 
 
@@ -153,26 +157,3 @@ def momentum_table(found: Mapping[str, Any]) -> Table:
         f"per cent or more of {changed} of them"
     )
     return Table("momentum", caption, ["", "median", "99 %", "largest"], lines, every)
-
-
-def _lines(
-    title: str,
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    styles: Mapping[str, Style],
-    y: tuple[float, float],
-    x_label: str,
-    y_label: str,
-    caption: str,
-    *,
-    log_y: bool = False,
-) -> Picture:
-    """Lines by name, with their names at their ends; what lies beyond `y` is left out."""
-    across = next(iter(curves.values()))[0]
-    texts = {name: name for name in curves}
-    panel = line_panel(title, (across[0], across[-1]), y, list(curves), log_y=log_y, x_label=x_label, y_label=y_label)
-    ends = {}
-    for name, (at, values) in curves.items():
-        panel.curve(at, values, styles[name].variable, 1.6, styles[name].dashes)
-        ends[name] = (float(panel.x.at(at[-1])), float(panel.y.at(values[-1])))
-    panel.ends(ends, texts, styles)
-    return Picture(title, inline(panel.sheet.figure, title), caption)

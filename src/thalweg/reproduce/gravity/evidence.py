@@ -11,8 +11,9 @@ from typing import Any
 from thalweg.reproduce.claims import claims_of
 from thalweg.reproduce.difference import Difference
 from thalweg.reproduce.gravity.fair_race import TABLE as RACE
-from thalweg.reproduce.gravity.images import CLASSES, FIGURES, ends
+from thalweg.reproduce.gravity.images import CLASSES, FIGURES, TITLES, ends
 from thalweg.reproduce.gravity.networks import NETWORKS
+from thalweg.reproduce.gravity.networks import TITLES as NETWORK_TITLES
 from thalweg.reproduce.gravity.trials import SETS
 from thalweg.reproduce.records import Records
 
@@ -51,12 +52,12 @@ class Evidence:
         """What the curves come to, by the names that published histories have too."""
         return self.measured(place, method, lambda trial: ends(trial)[quantity])
 
-    def less(self, place: Place, method: str, other: str, quantity: str) -> Difference | None:
-        """By how much a method has more of a quantity than another one, paired by seed."""
+    def less(self, place: Place, method: str, other: str, quantity: str, family: int = 1) -> Difference | None:
+        """By how much a method has more of a quantity than another one, paired by seed; one of a `family`."""
         ours, theirs = (self.values(place, name, quantity) for name in (method, other))
         if len(ours) != len(theirs) or len(ours) < 2:
             return None
-        return Difference.of([our - their for our, their in zip(ours, theirs, strict=True)])
+        return Difference.of([our - their for our, their in zip(ours, theirs, strict=True)], family)
 
     def pooled(
         self, places: Sequence[Place], method: str, other: str, of: Callable[[Curves], float]
@@ -120,6 +121,11 @@ class Evidence:
     def history(self, place: Place, quantity: str) -> dict[str, float]:
         """What the authors' one run of each method came to."""
         return {method: self.published[" ".join(place), method, quantity] for method in PUBLISHED}
+
+
+def named(place: Place) -> str:
+    """A data set and a network in words."""
+    return f"{TITLES[place[0]]}, {NETWORK_TITLES[place[1]]}"
 
 
 def oscillation(trial: Curves) -> float:

@@ -24,8 +24,7 @@ class Correction:
 
     `steps` were tried. `printed`: the base 10 logarithm of the largest V by the printed equation, in unlimited range,
     and `printed_at` the step of it; `float32` and `float64`: the first step at which it overflows in such numbers, None
-    for never. `corrected`: how far at most from 1 Adam's reading is in float32. `divisor`: the smallest 1 - beta^t,
-    that of the first step; at t = 0, from where Gravity counts, it is 0 for every beta.
+    for never. `corrected`: how far at most from 1 Adam's reading is in float32.
     """
 
     beta: float
@@ -35,7 +34,6 @@ class Correction:
     float32: int | None
     float64: int | None
     corrected: float
-    divisor: float
 
 
 def corrections() -> list[dict[str, Any]]:
@@ -56,7 +54,7 @@ def correction(beta: float) -> Correction:
     kinds = (np.float32, np.float64)
     float32, float64 = (next((t for t, v in _printed(beta, steps, kind) if np.isinf(v)), None) for kind in kinds)
     off = max(abs(float(value) - 1) for value in _corrected(beta, steps))
-    return Correction(beta, steps, printed, at, float32, float64, off, float(np.float32(1) - np.float32(beta)))
+    return Correction(beta, steps, printed, at, float32, float64, off)
 
 
 def _exact(beta: Decimal) -> Iterator[tuple[int, Decimal, Decimal]]:

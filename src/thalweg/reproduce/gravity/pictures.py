@@ -10,9 +10,8 @@ from thalweg.race.charts.scale import Scale, extent, padded
 from thalweg.race.charts.sheet import TICK
 from thalweg.reproduce.gravity.beta import beta_pictures
 from thalweg.reproduce.gravity.curves import exact_pictures
-from thalweg.reproduce.gravity.evidence import Evidence, Place
-from thalweg.reproduce.gravity.images import FIGURES, TITLES
-from thalweg.reproduce.gravity.networks import TITLES as NETWORKS
+from thalweg.reproduce.gravity.evidence import Evidence, Place, named
+from thalweg.reproduce.gravity.images import FIGURES
 from thalweg.reproduce.panels import key, small_panels
 from thalweg.reproduce.paper import Picture
 from thalweg.reproduce.records import Records
@@ -36,8 +35,7 @@ def pictures(records: Records) -> list[Picture]:
 
 def curves(e: Evidence, place: Place) -> Picture:
     """Losses, on a logarithmic scale, and accuracies by epoch: the mean over seeds of each method."""
-    data, network = place
-    title = f"{TITLES[data]}, {NETWORKS[network]}"
+    title = named(place)
     sheet, places = small_panels(title, len(PANELS), columns=2, height=110.0)
     trials = e.trials[place]
     for (quantity, text), (left, right, bottom, top) in zip(PANELS.items(), places, strict=True):
@@ -57,7 +55,7 @@ def curves(e: Evidence, place: Place) -> Picture:
         sheet.text(left, top + 4, text, "soft", TICK, va="baseline")
     key(sheet, LINES)
     figure = FIGURES.get(place)
-    scaled = f"As {figure}" if figure else f"As {FIGURES[data, 'vgg16']}, with a smaller network and fewer images"
+    scaled = f"As {figure}" if figure else f"As {FIGURES[place[0], 'vgg16']}, with a smaller network and fewer images"
     caption = (
         f"{scaled}: by epoch, mean over seeds. EMA is Gravity without damping and random start, EMA, noise the same "
         "from that start. Training loss and accuracy are means over the batches of an epoch, while the weights move."

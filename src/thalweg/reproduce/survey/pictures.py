@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean
 
 from thalweg.names import shown
 from thalweg.race.charts import Style, heat_map, inline
-from thalweg.race.charts.panel import line_panel
 from thalweg.race.charts.scale import extent, padded
 from thalweg.race.charts.style import SERIES
+from thalweg.reproduce.curve_picture import Points, curve_picture
 from thalweg.reproduce.paper import Picture
 from thalweg.reproduce.records import Records
 from thalweg.reproduce.survey.evidence import Evidence
@@ -74,21 +74,8 @@ def _accuracy(evidence: Evidence, title: str, label: str, nets: Mapping[str, int
     return _lines({name: points for name, points in curves.items() if points}, title, caption, label, "%", log_y=False)
 
 
-def _lines(
-    curves: Mapping[str, Sequence[tuple[int, float]]], title: str, caption: str, x: str, y: str, *, log_y: bool = True
-) -> Picture:
-    low, high = extent([value for points in curves.values() for _, value in points])
-    across = [at for points in curves.values() for at, _ in points]
+def _lines(curves: Mapping[str, Points], title: str, caption: str, x: str, y: str, *, log_y: bool = True) -> Picture:
+    limits = padded(*extent([value for points in curves.values() for _, value in points]), log=log_y)
     texts = {method: shown(method) for method in curves}
-    panel = line_panel(
-        title, (min(across), max(across)), padded(low, high, log=log_y), list(texts.values()), log_x=True, log_y=log_y,
-        x_label=x, y_label=y,
-    )  # fmt: skip
-    drawn = {method: Style(place % SERIES, place // SERIES) for place, method in enumerate(curves)}
-    ends = {}
-    for method, points in curves.items():
-        at, values = zip(*points, strict=True)
-        panel.curve(at, values, drawn[method].variable, 1.6, drawn[method].dashes)
-        ends[method] = (float(panel.x.at(at[-1])), float(panel.y.at(values[-1])))
-    panel.ends(ends, texts, drawn)
-    return Picture(title, inline(panel.sheet.figure, title), caption)
+    styles = {method: Style(place % SERIES, place // SERIES) for place, method in enumerate(curves)}
+    return curve_picture(title, caption, curves, limits, texts, styles, log_x=True, log_y=log_y, x_label=x, y_label=y)

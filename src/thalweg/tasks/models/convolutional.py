@@ -63,10 +63,15 @@ def vgg(
     images of one channel are enlarged from 28 to 32 pixels, bilinearly, by its first layer. 33,638,218 and 38,947,914
     parameters for 3 channels and 10 classes. `narrower` divides the widths of all layers but the last, and `size` is
     that of the images (one channel: to which they are enlarged), a power of two: where they have shrunk to one pixel,
-    the pools that are left are left out. Raises ValueError for another depth.
+    the pools that are left are left out. Raises ValueError for another depth, and for what
+    is no power of two.
     """
     if depth not in VGG_BLOCKS:
         raise ValueError(f"depth must be one of {', '.join(map(str, VGG_BLOCKS))}, got {depth}")
+    if narrower not in (1, 2, 4, 8, 16, 32, 64):
+        raise ValueError(f"narrower must be a power of two from 1 to 64, got {narrower}")
+    if size < 1 or size & (size - 1):
+        raise ValueError(f"size must be a power of two, got {size}")
     layers: list[nn.Module] = [Enlarge(size)] if channels == 1 else []
     for convolutions, width in zip(VGG_BLOCKS[depth], VGG_CHANNELS, strict=True):
         outputs = width // narrower
