@@ -23,7 +23,7 @@ from thalweg.reproduce.verdicts import ABSENT, DIRECTION, REPRODUCED, WORDS
 NUMBERS, STATEMENTS = "published numbers", "statements"
 # What is said of a printed number and of a statement, side by side: both go from yes to unknown.
 OUTCOMES = {pair: f"{pair[0]} / {pair[1]}" for pair in zip(WORDS, VERDICTS, strict=True)}
-BARS = "Printed numbers and statements of each paper by verdict, in per cent"
+BARS = "Published numbers and statements of each paper by verdict, in per cent"
 EACH = 3  # statements that hold, and that do not, which are told of a paper
 IN_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -111,7 +111,7 @@ def verdict_table(found: Sequence[Found]) -> Table:
         if together:
             fixed.append([Cell("All"), Cell(kind), *_counted(together)])
     heads = ["Paper", "Of its", "All", *map(str.capitalize, OUTCOMES.values())]
-    return Table("papers", "Printed numbers and statements of each paper by verdict", heads, rows, fixed)
+    return Table("papers", "Published numbers and statements of each paper by verdict", heads, rows, fixed)
 
 
 def bars(found: Sequence[Found]) -> Figure:
