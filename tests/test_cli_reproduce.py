@@ -9,8 +9,9 @@ import pytest
 from reproduce.made import LOST, RECORDS, made_paper
 from typer.testing import CliRunner
 
+from thalweg import reproduce
 from thalweg.cli import app
-from thalweg.reproduce import PAPERS, Records
+from thalweg.reproduce import Records
 from thalweg.reproduce.markdown import markdown
 from thalweg.reproduce.page import page_html
 
@@ -40,9 +41,7 @@ def folder(tmp_path, monkeypatch):
 def paper(tmp_path, monkeypatch):
     """The only one that is known."""
     made = made_paper(tmp_path / "made")
-    for name in list(PAPERS):
-        monkeypatch.delitem(PAPERS, name)
-    monkeypatch.setitem(PAPERS, "made", lambda: made)
+    monkeypatch.setattr(reproduce, "PAPERS", {"made": lambda: made})
     return made
 
 
@@ -108,7 +107,7 @@ def test_interrupted_it_says_what_is_kept(folder, paper, monkeypatch):
 
     first, second, third = paper.parts
     broken = replace(paper, parts=(first, replace(second, run=killed), third))
-    monkeypatch.setitem(PAPERS, "made", lambda: broken)
+    monkeypatch.setitem(reproduce.PAPERS, "made", lambda: broken)
     done = run("made", "--workers", "1")
     assert done.exit_code == 130
     assert "kept in reproduce-store, and the same command goes on from there. Finished so far: sets" in words(
@@ -128,7 +127,7 @@ def test_a_part_that_fails_ends_with_its_words(folder, paper, monkeypatch):
     def fails(options, tell):
         raise ValueError("eta must be > 0, got -1")
 
-    monkeypatch.setitem(PAPERS, "made", lambda: replace(paper, parts=(replace(paper.parts[0], run=fails),)))
+    monkeypatch.setitem(reproduce.PAPERS, "made", lambda: replace(paper, parts=(replace(paper.parts[0], run=fails),)))
     done = run("made", "--workers", "1")
     assert (done.exit_code, words(done.stderr).endswith("Error: eta must be > 0, got -1")) == (2, True)
     assert "Traceback" not in done.output
@@ -149,7 +148,7 @@ def test_papers_are_listed_with_what_they_need():
 def test_a_list_has_figures_and_what_all_takes_in_sum(paper, other, monkeypatch):
     first, second, third = paper.parts
     parts = replace(first, figures=("3", "Plate I"), quick_minutes=1.5), replace(second, quick_minutes=2), third
-    monkeypatch.setitem(PAPERS, "made", lambda: replace(paper, parts=parts))
+    monkeypatch.setitem(reproduce.PAPERS, "made", lambda: replace(paper, parts=parts))
     said = words(run("--list").stdout)
     assert "sets: Data sets & more Table I, Figure 3, Plate I takes a moment" in said
     assert "thalweg reproduce all --quick takes about 3.5 min on two cores; the parts" in said
@@ -177,9 +176,9 @@ def other(tmp_path, paper, runs, monkeypatch):
 
     made = made_paper(tmp_path / "earlier", name="earlier", title="Earlier")
     earlier = replace(made, parts=tuple(noted(part) for part in made.parts))
-    monkeypatch.delitem(PAPERS, "made")
-    monkeypatch.setitem(PAPERS, "earlier", lambda: earlier)
-    monkeypatch.setitem(PAPERS, "made", lambda: paper)
+    monkeypatch.delitem(reproduce.PAPERS, "made")
+    monkeypatch.setitem(reproduce.PAPERS, "earlier", lambda: earlier)
+    monkeypatch.setitem(reproduce.PAPERS, "made", lambda: paper)
     return earlier
 
 
@@ -221,7 +220,9 @@ def test_a_paper_that_fails_does_not_stop_the_others(folder, other, monkeypatch,
         raise error
 
     first, second, third = other.parts
-    monkeypatch.setitem(PAPERS, "earlier", lambda: replace(other, parts=(first, replace(second, run=fails), third)))
+    monkeypatch.setitem(
+        reproduce.PAPERS, "earlier", lambda: replace(other, parts=(first, replace(second, run=fails), third))
+    )
     done = run("all", "--workers", "1")
     assert done.exit_code == 1
     assert str(error) in words(done.stderr)
@@ -248,7 +249,9 @@ def test_interrupted_all_papers_say_what_is_finished(folder, other, paper, monke
         raise KeyboardInterrupt
 
     first, second, third = paper.parts
-    monkeypatch.setitem(PAPERS, "made", lambda: replace(paper, parts=(first, replace(second, run=killed), third)))
+    monkeypatch.setitem(
+        reproduce.PAPERS, "made", lambda: replace(paper, parts=(first, replace(second, run=killed), third))
+    )
     done = run("all", "--workers", "1")
     assert done.exit_code == 130
     assert "Finished so far: earlier: sets, searches; made: sets" in words(done.stderr)

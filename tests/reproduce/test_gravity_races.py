@@ -180,6 +180,7 @@ def test_losses_are_measured_after_every_early_step_and_after_the_last():
     assert sorted(set(found)) == found
 
 
+@pytest.mark.slow
 def test_a_tiny_run_of_the_averages(tmp_path):
     scale = beta.Scale(steps=4, seeds=2, a_decade=1, rate_steps=2, rate_seeds=2)
     records = Records.read(beta.run(options(tmp_path), silent, scale).to_json())
@@ -244,6 +245,7 @@ def test_a_tiny_fair_race(tmp_path, monkeypatch):
     assert names == ["Fair race-against-adam", "Fair race-against-gravity", "fair-rates"]
 
 
+@pytest.mark.slow
 def test_a_tiny_race_of_choices(tmp_path, monkeypatch):
     monkeypatch.setattr(choices, "METHODS", choices.METHODS[:2])
     scale = choices.Scale(("digits_deep",), Effort(seeds=2, draws=2, studies=1))
@@ -265,6 +267,7 @@ def test_the_text_is_long_enough_and_the_same_every_time(tmp_path):
     assert task.workload(torch.Generator()).train.inputs.shape[1] == 32
 
 
+@pytest.mark.slow
 def test_a_tiny_race_of_sequences(tmp_path, monkeypatch):
     monkeypatch.setattr(sequences, "METHODS", ("gravity", "adam"))
     scale = replace(sequences.QUICK, epochs={"modular_addition": 1}, effort=Effort(2, 1, 1))
