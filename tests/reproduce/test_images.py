@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy, one_hot
 
 from thalweg.race import arrangement
+from thalweg.reproduce import pixels
 from thalweg.reproduce.adaswarm import images
 from thalweg.reproduce.adaswarm.labels import LabelLoss
 from thalweg.reproduce.claims import claims_of
@@ -131,14 +132,14 @@ def test_the_published_swarm_is_that_of_the_scripts_and_does_not_see_the_outputs
 
 def test_only_as_many_files_are_read_as_the_images_take():
     def files(count: int) -> list[int]:
-        return [len(form.train) for form in images._beginning(CIFAR10, count).forms]
+        return [len(form.train) for form in pixels._beginning(CIFAR10, count).forms]
 
     assert (files(900), files(10_001), files(50_000)) == ([1], [2], [5])
-    assert images._beginning(MNIST, 900) == MNIST
+    assert pixels._beginning(MNIST, 900) == MNIST
 
 
 def test_images_are_the_first_ones_shrunk(monkeypatch):
-    monkeypatch.setattr(images, "ImageData", lambda given, part, folder: lambda: made(90, 3, int(part == "test")))
+    monkeypatch.setattr(pixels, "ImageData", lambda given, part, folder: lambda: made(90, 3, int(part == "test")))
     given = ImageSet("Made", "made", (3, 10, 10), 10, (), "")
     scale = replace(TINY, train=50, validation=20, test=30)
     found = images.pictures(given, Options(True, None), scale)

@@ -112,14 +112,7 @@ def evolve(
     own = preset_named(preset).changed(**settings)
     ends = budget if isinstance(budget, Budget) else Budget.parsed(budget)
     processes = available_cpus() if workers is None else workers
-    counts = (("finalists", finalists, 1), ("choices", choices, 1), ("tests", tests, 10), ("workers", processes, 1))
-    for name, count, least in counts:
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {count!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf):
-        raise ValueError(f"epochs must be a number above 0, got {epochs!r}")
+    _check_numbers(seed, epochs, finalists=finalists, choices=choices, tests=tests, workers=processes)
     check_engine(engine)
     check_device(device, engine)
     asked = Evolution(
@@ -148,6 +141,20 @@ def evolve(
             lambda doing: tell(Told(doing, 1.0, ran["evolution"].search.candidates, "", "")),
         )  # fmt: skip
         return outcome(asked.title, ran, Store(folder), judge, asked.shown(ends))
+
+
+FEWEST = {"finalists": 1, "choices": 1, "tests": 10, "workers": 1}
+
+
+def _check_numbers(seed: int, epochs: float | None, **counts: int) -> None:
+    """Raises ValueError, naming the argument, on one out of range."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < FEWEST[name]:
+            raise ValueError(f"{name} must be a whole number of at least {FEWEST[name]}, got {count!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, Real) or not 0 < epochs < math.inf):
+        raise ValueError(f"epochs must be a number above 0, got {epochs!r}")
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from thalweg.files import write_atomically
 from thalweg.race import charts
 from thalweg.race.notation import plural
-from thalweg.race.report.page import BACKGROUND
+from thalweg.race.report.rendering import rendered as in_dress
 from thalweg.race.report.table import Cell, Table
 from thalweg.reproduce import facts
 from thalweg.reproduce.bars import TITLE, bars
@@ -62,31 +59,10 @@ def page_html(paper: Paper, records: Records) -> str:
 
 def rendered(template: str, **values: Any) -> str:
     """A page from one of the templates here, in the style of the race's report."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"slug": _slug, "in_words": in_words}
-    environment.globals |= {"classes": _classes, "csv_link": _csv_link, "sort_value": _sort_value}
-    report = resources.files("thalweg.race.report")
-    return environment.get_template(template).render(
-        style=Markup(_style(report.joinpath("page.css").read_text(encoding="utf-8"))),
-        script=Markup(report.joinpath("page.js").read_text(encoding="utf-8")),
-        **values,
-    )
-
-
-def _style(css: str) -> str:
-    """That of the race's report, with what cells of several lines need."""
-    palettes = {
-        kind: " ".join(f"--{name}: {value};" for name, value in {"bg": BACKGROUND[kind], **palette}.items())
-        for kind, palette in (("light", charts.LIGHT), ("dark", charts.DARK))
-    }
-    own = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-    return f"{jinja2.Template(css).render(**palettes)}\n{own}"
+    folder = Path(__file__).parent
+    names = {"slug": _slug, "in_words": in_words, "csv_link": _csv_link}
+    own = (folder / "page.css").read_text(encoding="utf-8")  # what cells of several lines need
+    return in_dress(folder, template, more_style=own, names=names, **values)
 
 
 def _said(words: Mapping[str, int]) -> str:
@@ -97,20 +73,6 @@ def _said(words: Mapping[str, int]) -> str:
 def _slug(text: str) -> str:
     """As an anchor or a class of a style sheet."""
     return "".join(letter if letter.isalnum() else "-" for letter in text)
-
-
-def _classes(cell: Cell, numeric: bool) -> Markup:
-    kinds = [
-        name for name, has in (("number", numeric), ("wide", cell.wide or cell.code), (cell.mark, cell.mark)) if has
-    ]
-    return Markup(f' class="{" ".join(kinds)}"') if kinds else Markup("")
-
-
-def _sort_value(value: float | str | None) -> Markup:
-    """What the script sorts by, where it is a number."""
-    if not isinstance(value, int | float) or math.isnan(value):
-        return Markup("")
-    return Markup(f' data-v="{value:.7g}"' if math.isfinite(value) else f' data-v="{"-" if value < 0 else ""}Infinity"')
 
 
 def _csv_link(table: Published) -> str:

@@ -55,11 +55,17 @@ def training_images(name: str, data_dir: Path | None, amount: Amount) -> Example
 @lru_cache(maxsize=2)
 def read_images(name: str, data_dir: Path | None, amount: Amount) -> tuple[Examples, Examples]:
     """Those that train and validate, and those that test, from 0 to 1. Raises DataMissing."""
-    images, folder = IMAGE_SETS[name], data_folder(data_dir)
-    wanted = amount.train + amount.validation
-    train = ImageData(_beginning(images, wanted), "train", folder)()[:wanted]
-    test = ImageData(images, "test", folder)()[: amount.test]
-    return _shrunk(train, amount.shrink), _shrunk(test, amount.shrink)
+    return first_images(IMAGE_SETS[name], data_dir, amount.train + amount.validation, amount.test, amount.shrink)
+
+
+def first_images(
+    images: ImageSet, data_dir: Path | None, train: int | None, test: int | None, shrink: int
+) -> tuple[Examples, Examples]:
+    """So many of both parts of a data set (None: all), shrunk. Raises DataMissing."""
+    folder = data_folder(data_dir)
+    read = images if train is None else _beginning(images, train)
+    parts = ImageData(read, "train", folder)()[:train], ImageData(images, "test", folder)()[:test]
+    return _shrunk(parts[0], shrink), _shrunk(parts[1], shrink)
 
 
 def _beginning(images: ImageSet, count: int) -> ImageSet:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy
+from torch.nn.functional import cross_entropy
 
 from thalweg.race import Float, Method, Record
 from thalweg.race.method import method_named
@@ -27,12 +27,12 @@ from thalweg.race.through import Through
 from thalweg.reproduce.adaswarm.labels import ELEMENTWISE, LabelLoss
 from thalweg.reproduce.claims import Claim, claims_of
 from thalweg.reproduce.paper import Options, Part, Tell
+from thalweg.reproduce.pixels import first_images
 from thalweg.reproduce.races import raced
 from thalweg.reproduce.records import Measured, Records
 from thalweg.swarm import OutputGradient
 from thalweg.tasks import ACCURACY, Examples, Task
-from thalweg.tasks.folder import data_folder
-from thalweg.tasks.images import ImageData, ImageSet
+from thalweg.tasks.images import ImageSet
 from thalweg.tasks.models import resnet18
 from thalweg.tasks.models.layers import Conv2d, Linear
 from thalweg.tasks.vision import IMAGE_SETS
@@ -47,7 +47,6 @@ LR = {"S10": 0.001, "S11": PUBLISHED_LR}  # at 0.1 the network of table 10 learn
 RATES = (Float("lr", 1e-4, 3e-2),)  # that the fair races try, after Adam's 0.001
 AT_PUBLISHED_LR = "_at_published_lr"  # what follows the names of table 10's methods at 0.1
 PLAIN = "adam_label_distance"  # what AdaSwarm reduces to
-CIFAR_BATCH = 10_000  # images in a file of CIFAR-10
 
 MISSING = {
     "S10": "the loss, how accuracies are counted (here as in the other published scripts: the share of outputs that "
@@ -164,26 +163,10 @@ IMAGES_PART = Part(
 
 def pictures(images: ImageSet, options: Options, scale: Scale) -> Pictures:
     """A data set at a scale: of each part the first images, which are in no order. Raises DataMissing."""
-    folder = data_folder(options.data_dir)
-    if scale.train is None:
-        train, test = ImageData(images, "train", folder)(), ImageData(images, "test", folder)()
-        return Pictures(images.title, train, None, test)
-    wanted = scale.train + (scale.validation or 0)
-    train = ImageData(_beginning(images, wanted), "train", folder)()[:wanted]
-    train, test = (_shrunk(part, scale.shrink) for part in (train, ImageData(images, "test", folder)()[: scale.test]))
+    wanted = None if scale.train is None else scale.train + (scale.validation or 0)
+    train, test = first_images(images, options.data_dir, wanted, scale.test, scale.shrink)
     validation = train[scale.train :] if scale.validation else None
     return Pictures(images.title, train[: scale.train], validation, test)
-
-
-def _beginning(images: ImageSet, count: int) -> ImageSet:
-    """The same set with no more training files than so many images take: CIFAR's take long to unpack."""
-    files = -(-count // CIFAR_BATCH)
-    forms = (replace(form, train=form.train[:files]) if form.decode == "cifar" else form for form in images.forms)
-    return replace(images, forms=tuple(forms))
-
-
-def _shrunk(part: Examples, pixels: int) -> Examples:
-    return Examples(avg_pool2d(part.inputs, pixels), part.targets) if pixels > 1 else part
 
 
 def two_convolutions(
